@@ -1,0 +1,142 @@
+//! What a turn does, for Python: the [`Driver`] of the core crate's turn.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use ioxide::clock::{self, Nanoseconds};
+use ioxide::{Driver, Event, Events, Reactor, Schedule};
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+
+use super::EventLoop;
+use crate::errors;
+use crate::item::Item;
+
+/// Takes a loop's turns on the thread that is attached.
+pub struct LoopDriver<'a, 'py> {
+    event_loop: &'a Bound<'py, EventLoop>,
+    reactor: Arc<Reactor>,
+    clock: Clock<'py>,
+}
+
+/// Whose clock the loop goes by.
+enum Clock<'py> {
+    /// The kernel's, unless the loop's `__dict__` has a `time` when it is asked.
+    Monotonic { attributes: Option<Bound<'py, PyDict>> },
+    /// A subclass's `time` method.
+    Overridden,
+}
+
+impl<'a, 'py> LoopDriver<'a, 'py> {
+    /// Prepares to take turns.
+    ///
+    /// # Errors
+    /// `RuntimeError` if the loop is closed.
+    pub fn new(event_loop: &'a Bound<'py, EventLoop>) -> PyResult<Self> {
+        let py = event_loop.py();
+        let reactor = event_loop.get().reactor(py)?;
+        let own = py.get_type::<EventLoop>().getattr("time")?;
+        let clock = if event_loop.get_type().getattr("time")?.is(&own) {
+            let attributes = event_loop.getattr_opt("__dict__")?.and_then(|dict| dict.cast_into().ok());
+            Clock::Monotonic { attributes }
+        } else {
+            Clock::Overridden
+        };
+        Ok(Self { event_loop, reactor, clock })
+    }
+
+    /// Takes one turn.
+    ///
+    /// # Errors
+    /// What ends the run of the loop.
+    pub fn turn(&self, events: &mut Events) -> PyResult<()> {
+        // A signal that came while no Python code ran has its handler run here.
+        self.event_loop.py().check_signals()?;
+        ioxide::turn(self, events)
+    }
+
+    /// In debug mode: runs `item` and warns if that took long.
+    fn run_and_measure(&self, item: &Item) -> PyResult<()> {
+        let event_loop = self.event_loop;
+        let py = event_loop.py();
+        let object = item.object(py);
+        event_loop.setattr("_current_handle", &object)?;
+        let began = self.time()?;
+        let result = item.run(py);
+        event_loop.setattr("_current_handle", py.None())?;
+        result?;
+        let duration = clock::to_seconds(self.time()? - began);
+        if duration >= event_loop.getattr("slow_callback_duration")?.extract()? {
+            EventLoop::warn_of_slow_callback(&object, duration)?;
+        }
+        Ok(())
+    }
+}
+
+impl Driver for LoopDriver<'_, '_> {
+    type Item = Item;
+    type Error = PyErr;
+
+    fn with_schedule<R>(&self, access: impl FnOnce(&mut Schedule<Item>) -> R) -> R {
+        self.event_loop.get().schedule.with(self.event_loop.py(), access)
+    }
+
+    fn is_watching(&self) -> bool {
+        self.event_loop.get().watched.with(self.event_loop.py(), |watched| !watched.is_empty())
+    }
+
+    fn is_stopping(&self) -> bool {
+        self.event_loop.get().is_stopping.load(Ordering::Relaxed)
+    }
+
+    fn time(&self) -> PyResult<Nanoseconds> {
+        let is_patched = match &self.clock {
+            Clock::Overridden => true,
+            Clock::Monotonic { attributes: Some(attributes) } => {
+                attributes.contains(pyo3::intern!(attributes.py(), "time"))?
+            }
+            Clock::Monotonic { attributes: None } => false,
+        };
+        if is_patched {
+            let seconds: f64 = self.event_loop.call_method0("time")?.extract()?;
+            return Ok(clock::from_seconds(seconds));
+        }
+        Ok(clock::monotonic())
+    }
+
+    fn reactor(&self) -> &Reactor {
+        &self.reactor
+    }
+
+    fn has_mail(&self) -> bool {
+        !self.event_loop.get().mailbox.is_empty()
+    }
+
+    fn receive(&self) {
+        EventLoop::receive_lookups(self.event_loop);
+    }
+
+    fn poll(&self, events: &mut Events, timeout: Option<Nanoseconds>) -> PyResult<()> {
+        let py = self.event_loop.py();
+        let result = if timeout == Some(0) {
+            // It doesn't wait: letting go of the GIL would cost more than the call.
+            self.reactor.poll(events, timeout)
+        } else {
+            let reactor = &*self.reactor;
+            py.detach(|| reactor.poll(events, timeout))
+        };
+        match result {
+            Err(error) if ioxide::turn::is_interruption(&error) => py.check_signals(),
+            Err(error) => Err(errors::from_io_error(py, &error)),
+            Ok(()) => Ok(()),
+        }
+    }
+
+    fn dispatch(&self, event: Event) {
+        self.event_loop.get().dispatch(self.event_loop.py(), event);
+    }
+
+    fn run(&self, item: Item) -> PyResult<()> {
+        if self.event_loop.get().is_debug() { self.run_and_measure(&item) } else { item.run(self.event_loop.py()) }
+    }
+}

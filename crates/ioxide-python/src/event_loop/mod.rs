@@ -1,0 +1,137 @@
+//! The event loop, as Python sees it: the native base of `ioxide.Loop`.
+//!
+//! Its methods stand in files named after the sections of asyncio's event-loop page. What isn't here, `ioxide.Loop`
+//! inherits from the standard library's loop: that is all of what happens once per process or per endpoint and calls
+//! back into this class, such as `create_connection`.
+//!
+//! Every field can be reached from any attached thread; see `AttachedCell` for the rule that keeps this sound.
+
+mod creating_futures_and_tasks;
+mod creating_servers;
+mod debug_mode;
+mod dns;
+mod driver;
+mod opening_connections;
+mod running_and_stopping;
+mod scheduling_callbacks;
+mod watching_file_descriptors;
+mod working_with_sockets;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use ioxide::{BlockingPool, Mailbox, Reactor, Schedule};
+use pyo3::gc::{PyTraverseError, PyVisit};
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyTuple};
+
+use crate::cpython::attached_cell::AttachedCell;
+use crate::errors;
+use crate::item::Item;
+use dns::Lookup;
+pub use watching_file_descriptors::{Direction, Watcher};
+use watching_file_descriptors::Watched;
+
+/// As much as one read of a stream takes at most; asyncio's number.
+pub const READ_SIZE: usize = 256 * 1024;
+
+/// The native part of an event loop.
+#[pyclass(frozen, subclass, module = "ioxide._ioxide")]
+pub struct EventLoop {
+    schedule: AttachedCell<Schedule<Item>>,
+    watched: AttachedCell<Watched>,
+    /// `None` once the loop is closed.
+    reactor: AttachedCell<Option<Arc<Reactor>>>,
+    mailbox: Mailbox<Lookup>,
+    pool: AttachedCell<Option<BlockingPool>>,
+    lookups: AttachedCell<dns::Pending>,
+    /// Where reads put their bytes before it is known how many there are. Empty while somebody reads.
+    read_buffer: AttachedCell<Vec<u8>>,
+    /// The thread that runs the loop, zero if none does.
+    thread: AtomicU64,
+    is_stopping: AtomicBool,
+    is_closed: AtomicBool,
+    is_debug: AtomicBool,
+}
+
+impl EventLoop {
+    /// Whether the loop is in debug mode.
+    pub fn is_debug(&self) -> bool {
+        self.is_debug.load(Ordering::Relaxed)
+    }
+
+    /// Whether the loop is closed.
+    pub fn is_loop_closed(&self) -> bool {
+        self.is_closed.load(Ordering::Relaxed)
+    }
+
+    /// Raises if the loop is closed.
+    ///
+    /// # Errors
+    /// `RuntimeError`.
+    pub fn check_closed(&self) -> PyResult<()> {
+        if self.is_loop_closed() { Err(errors::loop_is_closed()) } else { Ok(()) }
+    }
+
+    /// The reactor.
+    ///
+    /// # Errors
+    /// `RuntimeError` if the loop is closed.
+    pub fn reactor(&self, py: Python<'_>) -> PyResult<Arc<Reactor>> {
+        self.reactor.with(py, |reactor| reactor.clone()).ok_or_else(errors::loop_is_closed)
+    }
+
+    /// Queues `item` behind everything that is ready.
+    pub fn push(&self, py: Python<'_>, item: Item) {
+        self.schedule.with(py, |schedule| schedule.ready.push(item));
+    }
+
+    /// Lends a buffer of [`READ_SIZE`] bytes to `read`, which may not call into Python.
+    pub fn with_read_buffer<R>(&self, py: Python<'_>, read: impl FnOnce(&mut [u8]) -> R) -> R {
+        self.read_buffer.with(py, |buffer| {
+            if buffer.is_empty() {
+                buffer.resize(READ_SIZE, 0);
+            }
+            read(buffer)
+        })
+    }
+}
+
+#[pymethods]
+impl EventLoop {
+    #[new]
+    #[pyo3(signature = (*_args, **_kwargs))]
+    fn new(
+        py: Python<'_>,
+        _args: &Bound<'_, PyTuple>,
+        _kwargs: Option<&Bound<'_, PyDict>>,
+    ) -> PyResult<Self> {
+        let reactor = Reactor::new().map_err(|error| errors::from_io_error(py, &error))?;
+        Ok(Self {
+            schedule: AttachedCell::new(Schedule::new()),
+            watched: AttachedCell::new(Watched::new()),
+            mailbox: Mailbox::new(reactor.waker()),
+            reactor: AttachedCell::new(Some(Arc::new(reactor))),
+            pool: AttachedCell::new(None),
+            lookups: AttachedCell::new(dns::Pending::new()),
+            read_buffer: AttachedCell::new(Vec::new()),
+            thread: AtomicU64::new(0),
+            is_stopping: AtomicBool::new(false),
+            is_closed: AtomicBool::new(false),
+            is_debug: AtomicBool::new(false),
+        })
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        self.schedule.traverse(|schedule| {
+            schedule.ready.iter().try_for_each(|item| item.traverse(&visit))?;
+            schedule.timers.iter().try_for_each(|item| item.traverse(&visit))
+        })?;
+        self.watched.traverse(|watched| watched.traverse(&visit))?;
+        self.lookups.traverse(|lookups| lookups.iter().try_for_each(|(_, future)| visit.call(future)))
+    }
+
+    fn __clear__(&self, py: Python<'_>) {
+        self.let_go(py);
+    }
+}

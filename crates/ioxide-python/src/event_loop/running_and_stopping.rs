@@ -1,0 +1,124 @@
+//! Running and stopping the loop.
+//!
+//! `run_forever` itself is in Python (`ioxide.Loop`), for what it sets up it sets up once per run; `_run` is the turns.
+
+use std::sync::atomic::Ordering;
+
+use ioxide::Events;
+use pyo3::exceptions::PyRuntimeError;
+use pyo3::prelude::*;
+
+use super::EventLoop;
+use super::driver::LoopDriver;
+use crate::cpython::thread;
+
+impl EventLoop {
+    /// Drops everything that the loop holds. Nothing is borrowed while the objects go.
+    pub(super) fn let_go(&self, py: Python<'_>) {
+        let ready = self.schedule.with(py, |schedule| schedule.ready.take());
+        let timers = self.schedule.with(py, |schedule| schedule.timers.take());
+        let watchers = self.watched.with(py, |watched| watched.take());
+        let lookups = self.lookups.with(py, std::mem::take);
+        drop((ready, timers, watchers, lookups));
+    }
+}
+
+/// The loop counts as running for as long as this lives.
+struct Running<'a>(&'a EventLoop);
+
+impl<'a> Running<'a> {
+    fn begin(event_loop: &'a EventLoop, py: Python<'_>) -> Self {
+        event_loop.thread.store(thread::ident(py), Ordering::Relaxed);
+        event_loop.schedule.with(py, ioxide::Schedule::poll_next_turn);
+        Self(event_loop)
+    }
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        self.0.is_stopping.store(false, Ordering::Relaxed);
+        self.0.thread.store(0, Ordering::Relaxed);
+    }
+}
+
+#[pymethods]
+impl EventLoop {
+    /// Takes turns until the loop is told to stop, or something ends it by an exception.
+    fn _run(slf: &Bound<'_, Self>) -> PyResult<()> {
+        let event_loop = slf.get();
+        let driver = LoopDriver::new(slf)?;
+        let running = Running::begin(event_loop, slf.py());
+        let mut events = Events::new();
+        loop {
+            driver.turn(&mut events)?;
+            if event_loop.is_stopping.load(Ordering::Relaxed) {
+                break;
+            }
+        }
+        drop(running);
+        Ok(())
+    }
+
+    /// Takes one turn.
+    fn _run_once(slf: &Bound<'_, Self>) -> PyResult<()> {
+        slf.get().schedule.with(slf.py(), ioxide::Schedule::poll_next_turn);
+        LoopDriver::new(slf)?.turn(&mut Events::new())
+    }
+
+    /// Tells the loop to stop after the turn that is under way, or after the first one if it doesn't run yet.
+    fn stop(&self) {
+        self.is_stopping.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the loop is running.
+    pub(super) fn is_running(&self) -> bool {
+        self.thread.load(Ordering::Relaxed) != 0
+    }
+
+    /// Whether the loop is closed.
+    fn is_closed(&self) -> bool {
+        self.is_loop_closed()
+    }
+
+    /// Closes what is native: drops what was scheduled and watched, and closes the reactor's descriptors.
+    fn _close(&self, py: Python<'_>) {
+        self.is_closed.store(true, Ordering::Relaxed);
+        self.let_go(py);
+        let pool = self.pool.replace(py, None);
+        let reactor = self.reactor.replace(py, None);
+        drop((pool, reactor));
+    }
+
+    fn _check_closed(&self) -> PyResult<()> {
+        self.check_closed()
+    }
+
+    /// The thread that runs the loop, by its `threading.get_ident()`.
+    #[getter]
+    fn _thread_id(&self) -> Option<u64> {
+        match self.thread.load(Ordering::Relaxed) {
+            0 => None,
+            thread => Some(thread),
+        }
+    }
+
+    #[getter]
+    fn _closed(&self) -> bool {
+        self.is_loop_closed()
+    }
+
+    #[getter]
+    fn _stopping(&self) -> bool {
+        self.is_stopping.load(Ordering::Relaxed)
+    }
+
+    /// In debug mode: raises unless it is the loop's own thread that calls.
+    pub(super) fn _check_thread(&self, py: Python<'_>) -> PyResult<()> {
+        match self.thread.load(Ordering::Relaxed) {
+            owner if owner == 0 || owner == thread::ident(py) => Ok(()),
+            _ => Err(PyRuntimeError::new_err(
+                "Non-thread-safe operation invoked on an event loop other than the current one",
+            )),
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! Scheduling callbacks and delayed callbacks.
+
+use ioxide::TimerKey;
+use ioxide::clock::{self, Nanoseconds};
+use pyo3::exceptions::PyTypeError;
+use pyo3::prelude::*;
+use pyo3::types::{PyFloat, PyTuple};
+
+use super::EventLoop;
+use crate::handle::Handle;
+use crate::item::Item;
+use crate::timer_handle::TimerHandle;
+
+impl EventLoop {
+    /// Arms a timer.
+    pub fn arm(&self, py: Python<'_>, deadline: Nanoseconds, item: Item) -> TimerKey {
+        self.schedule.with(py, |schedule| schedule.timers.insert(deadline, item))
+    }
+
+    /// Disarms a timer, and returns what it held for the caller to drop.
+    pub fn disarm(&self, py: Python<'_>, key: TimerKey) -> Option<Item> {
+        self.schedule.with(py, |schedule| schedule.timers.cancel(key))
+    }
+
+    /// Whether a timer still waits.
+    pub fn is_armed(&self, py: Python<'_>, key: TimerKey) -> bool {
+        self.schedule.with(py, |schedule| schedule.timers.contains(key))
+    }
+
+    /// What every method that schedules looks at first.
+    fn check_callback(slf: &Bound<'_, Self>, callback: &Bound<'_, PyAny>, method: &str) -> PyResult<()> {
+        let event_loop = slf.get();
+        event_loop.check_closed()?;
+        if event_loop.is_debug() {
+            if method != "call_soon_threadsafe" {
+                event_loop._check_thread(slf.py())?;
+            }
+            slf.call_method1("_check_callback", (callback, method))?;
+        }
+        Ok(())
+    }
+
+    fn push_handle<'py>(
+        slf: &Bound<'py, Self>,
+        callback: &Bound<'py, PyAny>,
+        arguments: &Bound<'py, PyTuple>,
+        context: Option<Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, Handle>> {
+        let py = slf.py();
+        let handle = Bound::new(py, Handle::new(slf, callback, arguments, context)?)?;
+        slf.get().push(py, Item::Handle(handle.clone().unbind()));
+        Ok(handle)
+    }
+}
+
+#[pymethods]
+impl EventLoop {
+    /// Arranges for `callback(*args)` to be called in the next turn, in `context` or else in a copy of the current one.
+    #[pyo3(signature = (callback, *args, context = None))]
+    pub fn call_soon<'py>(
+        slf: &Bound<'py, Self>,
+        callback: &Bound<'py, PyAny>,
+        args: &Bound<'py, PyTuple>,
+        context: Option<Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, Handle>> {
+        Self::check_callback(slf, callback, "call_soon")?;
+        Self::push_handle(slf, callback, args, context)
+    }
+
+    /// Like `call_soon`, from any thread: a loop that waits is woken.
+    #[pyo3(signature = (callback, *args, context = None))]
+    fn call_soon_threadsafe<'py>(
+        slf: &Bound<'py, Self>,
+        callback: &Bound<'py, PyAny>,
+        args: &Bound<'py, PyTuple>,
+        context: Option<Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, Handle>> {
+        Self::check_callback(slf, callback, "call_soon_threadsafe")?;
+        let handle = Self::push_handle(slf, callback, args, context)?;
+        slf.get()._write_to_self(slf.py());
+        Ok(handle)
+    }
+
+    /// Arranges for `callback(*args)` to be called `delay` seconds from now.
+    #[pyo3(signature = (delay, callback, *args, context = None))]
+    fn call_later<'py>(
+        slf: &Bound<'py, Self>,
+        delay: &Bound<'py, PyAny>,
+        callback: &Bound<'py, PyAny>,
+        args: &Bound<'py, PyTuple>,
+        context: Option<Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, TimerHandle>> {
+        if delay.is_none() {
+            return Err(PyTypeError::new_err("delay must not be None"));
+        }
+        let when = slf.call_method0(pyo3::intern!(slf.py(), "time"))?.add(delay)?;
+        Self::check_callback(slf, callback, "call_at")?;
+        TimerHandle::arm(slf, &when, callback, args, context)
+    }
+
+    /// Arranges for `callback(*args)` to be called at the time `when`, by the loop's clock, in seconds.
+    #[pyo3(signature = (when, callback, *args, context = None))]
+    fn call_at<'py>(
+        slf: &Bound<'py, Self>,
+        when: &Bound<'py, PyAny>,
+        callback: &Bound<'py, PyAny>,
+        args: &Bound<'py, PyTuple>,
+        context: Option<Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, TimerHandle>> {
+        if when.is_none() {
+            return Err(PyTypeError::new_err("when cannot be None"));
+        }
+        Self::check_callback(slf, callback, "call_at")?;
+        TimerHandle::arm(slf, when, callback, args, context)
+    }
+
+    /// The loop's clock, in seconds: `time.monotonic()`.
+    fn time<'py>(&self, py: Python<'py>) -> Bound<'py, PyFloat> {
+        PyFloat::new(py, clock::to_seconds(clock::monotonic()))
+    }
+
+    /// Ends the wait of a loop that waits.
+    fn _write_to_self(&self, py: Python<'_>) {
+        if let Some(reactor) = self.reactor.with(py, |reactor| reactor.clone()) {
+            reactor.waker().wake();
+        }
+    }
+}

@@ -1,0 +1,459 @@
+//! Watching file descriptors: who waits for which, and the methods `add_reader` and its kin.
+//!
+//! The table holds at most one reader and one writer per descriptor, as asyncio does. The reactor is told of every
+//! change; it keeps no table of its own.
+
+use std::os::fd::RawFd;
+
+use ioxide::{Event, Interest};
+use pyo3::exceptions::{PyAttributeError, PyRuntimeError, PyTypeError, PyValueError};
+use pyo3::gc::{PyTraverseError, PyVisit};
+use pyo3::prelude::*;
+use pyo3::types::{PyInt, PyTuple};
+
+use super::EventLoop;
+use crate::cpython::descriptor;
+use crate::errors;
+use crate::handle::Handle;
+use crate::item::Item;
+use crate::listener::Listener;
+use crate::socket_operation::SocketOperation;
+use crate::transport::SocketTransport;
+
+/// Which way a watcher waits.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Direction {
+    /// For something to read.
+    Read,
+    /// For room to write.
+    Write,
+}
+
+/// Who is told that a descriptor is ready.
+pub enum Watcher {
+    /// A callback of `add_reader` or `add_writer`.
+    Handle(Py<Handle>),
+    /// A transport.
+    Transport(Py<SocketTransport>),
+    /// A server's listening socket.
+    Listener(Py<Listener>),
+    /// A `sock_*` operation.
+    Operation(Py<SocketOperation>),
+}
+
+/// The watchers of every descriptor.
+pub struct Watched {
+    /// Indexed by descriptor: the kernel hands out the lowest number that is free, so the table stays dense.
+    entries: Vec<Entry>,
+    /// How many descriptors have a watcher.
+    count: usize,
+}
+
+#[derive(Default)]
+struct Entry {
+    reader: Option<Watcher>,
+    writer: Option<Watcher>,
+    /// The object that was given instead of a number. It finds the entry when it has been closed and no longer knows
+    /// its number.
+    object: Option<Py<PyAny>>,
+    /// Whether the descriptor belongs to a transport that isn't closing.
+    has_transport: bool,
+}
+
+/// What has to be told to the reactor after a change.
+enum Change {
+    Add(Interest),
+    Modify(Interest),
+    Remove,
+    Nothing,
+}
+
+impl Watcher {
+    fn clone_ref(&self, py: Python<'_>) -> Self {
+        match self {
+            Self::Handle(handle) => Self::Handle(handle.clone_ref(py)),
+            Self::Transport(transport) => Self::Transport(transport.clone_ref(py)),
+            Self::Listener(listener) => Self::Listener(listener.clone_ref(py)),
+            Self::Operation(operation) => Self::Operation(operation.clone_ref(py)),
+        }
+    }
+
+    fn into_item(self, direction: Direction) -> Item {
+        match (self, direction) {
+            (Self::Handle(handle), _) => Item::Handle(handle),
+            (Self::Transport(transport), Direction::Read) => Item::Read(transport),
+            (Self::Transport(transport), Direction::Write) => Item::Write(transport),
+            (Self::Listener(listener), _) => Item::Accept(listener),
+            (Self::Operation(operation), _) => Item::Resume(operation),
+        }
+    }
+
+    /// Sees to it that a watcher that was queued and is no longer wanted doesn't run.
+    pub fn cancel(self, py: Python<'_>) -> PyResult<()> {
+        match self {
+            Self::Handle(handle) => Handle::cancel(handle.bind(py)),
+            // These look at their own state when they run.
+            Self::Transport(_) | Self::Listener(_) | Self::Operation(_) => Ok(()),
+        }
+    }
+
+    fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
+        match self {
+            Self::Handle(handle) => visit.call(handle),
+            Self::Transport(transport) => visit.call(transport),
+            Self::Listener(listener) => visit.call(listener),
+            Self::Operation(operation) => visit.call(operation),
+        }
+    }
+}
+
+impl Entry {
+    fn interest(&self) -> Interest {
+        Interest { readable: self.reader.is_some(), writable: self.writer.is_some() }
+    }
+
+    fn side(&mut self, direction: Direction) -> &mut Option<Watcher> {
+        match direction {
+            Direction::Read => &mut self.reader,
+            Direction::Write => &mut self.writer,
+        }
+    }
+
+    fn side_ref(&self, direction: Direction) -> Option<&Watcher> {
+        match direction {
+            Direction::Read => self.reader.as_ref(),
+            Direction::Write => self.writer.as_ref(),
+        }
+    }
+}
+
+impl Watched {
+    pub(super) const fn new() -> Self {
+        Self { entries: Vec::new(), count: 0 }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    pub(super) fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
+        self.entries.iter().try_for_each(|entry| {
+            entry.reader.iter().chain(&entry.writer).try_for_each(|watcher| watcher.traverse(visit))?;
+            visit.call(&entry.object)
+        })
+    }
+
+    /// Takes everything out, for the caller to drop.
+    pub(super) fn take(&mut self) -> impl Sized + use<> {
+        self.count = 0;
+        std::mem::take(&mut self.entries)
+    }
+
+    fn get(&self, fd: RawFd) -> Option<&Entry> {
+        self.entries.get(usize::try_from(fd).ok()?)
+    }
+
+    fn entry(&mut self, fd: RawFd) -> &mut Entry {
+        let index = usize::try_from(fd).expect("descriptor::borrow has refused negative numbers");
+        if index >= self.entries.len() {
+            self.entries.resize_with(index + 1, Entry::default);
+        }
+        &mut self.entries[index]
+    }
+
+    fn set_transport(&mut self, fd: RawFd, has_transport: bool) {
+        if fd >= 0 {
+            self.entry(fd).has_transport = has_transport;
+        }
+    }
+
+    /// Puts a watcher in. Returns the one that it replaces and what the reactor has to be told.
+    fn insert(&mut self, fd: RawFd, direction: Direction, watcher: Watcher) -> (Option<Watcher>, Change) {
+        let entry = self.entry(fd);
+        let before = entry.interest();
+        let replaced = entry.side(direction).replace(watcher);
+        let change = match (before.is_none(), replaced.is_some()) {
+            (true, _) => Change::Add(entry.interest()),
+            (false, true) => Change::Nothing,
+            (false, false) => Change::Modify(entry.interest()),
+        };
+        self.count += usize::from(before.is_none());
+        (replaced, change)
+    }
+
+    /// Takes a watcher out, with what else there is to drop and what the reactor has to be told.
+    fn remove(&mut self, fd: RawFd, direction: Direction) -> (Option<Watcher>, Option<Py<PyAny>>, Change) {
+        let entry = usize::try_from(fd).ok().and_then(|index| self.entries.get_mut(index));
+        let Some(entry) = entry else { return (None, None, Change::Nothing) };
+        let Some(watcher) = entry.side(direction).take() else { return (None, None, Change::Nothing) };
+        let left = entry.interest();
+        if left.is_none() {
+            self.count -= 1;
+            return (Some(watcher), entry.object.take(), Change::Remove);
+        }
+        (Some(watcher), None, Change::Modify(left))
+    }
+
+    fn find(&self, object: &Bound<'_, PyAny>) -> Option<RawFd> {
+        let is_it = |entry: &Entry| entry.object.as_ref().is_some_and(|known| known.is(object));
+        self.entries.iter().position(is_it).and_then(|index| RawFd::try_from(index).ok())
+    }
+}
+
+impl EventLoop {
+    /// Begins to watch, and returns the watcher that this one replaces.
+    ///
+    /// # Errors
+    /// `RuntimeError` if the loop is closed, and what the kernel says of the descriptor.
+    pub fn watch(
+        &self,
+        py: Python<'_>,
+        fd: RawFd,
+        direction: Direction,
+        watcher: Watcher,
+    ) -> PyResult<Option<Watcher>> {
+        let reactor = self.reactor(py)?;
+        let source = descriptor::borrow(fd)?;
+        let (replaced, change) = self.watched.with(py, |watched| watched.insert(fd, direction, watcher));
+        let token = u64::from(fd.unsigned_abs());
+        let result = match change {
+            Change::Add(interest) => reactor.add(source, token, interest),
+            Change::Modify(interest) => reactor.modify(source, token, interest),
+            Change::Remove | Change::Nothing => Ok(()),
+        };
+        if let Err(error) = result {
+            drop(self.watched.with(py, |watched| watched.remove(fd, direction)));
+            return Err(errors::from_io_error(py, &error));
+        }
+        Ok(replaced)
+    }
+
+    /// Ceases to watch, and returns the watcher.
+    pub fn unwatch(&self, py: Python<'_>, fd: RawFd, direction: Direction) -> Option<Watcher> {
+        let (watcher, object, change) = self.watched.with(py, |watched| watched.remove(fd, direction));
+        if let (Ok(reactor), Ok(source)) = (self.reactor(py), descriptor::borrow(fd)) {
+            match change {
+                Change::Remove => reactor.remove(source),
+                Change::Modify(interest) => {
+                    // It fails if the descriptor was closed. Then there is nothing left to watch.
+                    let _ = reactor.modify(source, u64::from(fd.unsigned_abs()), interest);
+                }
+                Change::Add(_) | Change::Nothing => {}
+            }
+        }
+        drop(object);
+        watcher
+    }
+
+    /// Whether somebody watches a descriptor in a direction.
+    pub fn is_watched(&self, py: Python<'_>, fd: RawFd, direction: Direction) -> bool {
+        self.watched.with(py, |watched| watched.get(fd).is_some_and(|entry| entry.side_ref(direction).is_some()))
+    }
+
+    /// Whether it is `operation` that watches a descriptor in a direction.
+    pub fn is_watched_by(&self, py: Python<'_>, fd: RawFd, direction: Direction, operation: &Bound<'_, SocketOperation>) -> bool {
+        self.watched.with(py, |watched| {
+            let watcher = watched.get(fd).and_then(|entry| entry.side_ref(direction));
+            matches!(watcher, Some(Watcher::Operation(current)) if current.is(operation))
+        })
+    }
+
+    /// Queues who waits for what has happened, the reader first.
+    pub(super) fn dispatch(&self, py: Python<'_>, event: Event) {
+        let Ok(fd) = RawFd::try_from(event.token) else { return };
+        let (reader, writer) = self.watched.with(py, |watched| {
+            let Some(entry) = watched.get(fd) else { return (None, None) };
+            let reader = entry.reader.as_ref().filter(|_| event.ready.readable);
+            let writer = entry.writer.as_ref().filter(|_| event.ready.writable);
+            (reader.map(|watcher| watcher.clone_ref(py)), writer.map(|watcher| watcher.clone_ref(py)))
+        });
+        if let Some(reader) = reader {
+            self.push(py, reader.into_item(Direction::Read));
+        }
+        if let Some(writer) = writer {
+            self.push(py, writer.into_item(Direction::Write));
+        }
+    }
+
+    /// Notes whether a descriptor belongs to a transport, so that nobody else watches it.
+    pub fn set_transport(&self, py: Python<'_>, fd: RawFd, has_transport: bool) {
+        self.watched.with(py, |watched| watched.set_transport(fd, has_transport));
+    }
+
+    /// The repr of the open transport that a descriptor belongs to, be it ours or one of the standard library's.
+    fn transport_of(slf: &Bound<'_, Self>, fd: RawFd) -> PyResult<Option<String>> {
+        let py = slf.py();
+        let (is_ours, transport) = slf.get().watched.with(py, |watched| match watched.get(fd) {
+            Some(Entry { has_transport: true, reader, writer, .. }) => {
+                let transport = reader.iter().chain(writer).find_map(|watcher| match watcher {
+                    Watcher::Transport(transport) => Some(transport.clone_ref(py)),
+                    _ => None,
+                });
+                (true, transport)
+            }
+            _ => (false, None),
+        });
+        if let Some(transport) = transport {
+            return Ok(Some(transport.bind(py).repr()?.to_string()));
+        }
+        if is_ours {
+            return Ok(Some(format!("<SocketTransport fd={fd} read=idle>")));
+        }
+        let others = slf.getattr(pyo3::intern!(py, "_transports"))?;
+        if others.len()? == 0 {
+            return Ok(None);
+        }
+        let transport = others.call_method1("get", (fd,))?;
+        if transport.is_none() || transport.call_method0("is_closing")?.is_truthy()? {
+            return Ok(None);
+        }
+        Ok(Some(transport.repr()?.to_string()))
+    }
+
+    fn watch_by_handle<'py>(
+        slf: &Bound<'py, Self>,
+        file: &Bound<'py, PyAny>,
+        direction: Direction,
+        callback: &Bound<'py, PyAny>,
+        args: &Bound<'py, PyTuple>,
+    ) -> PyResult<Bound<'py, Handle>> {
+        let py = slf.py();
+        let event_loop = slf.get();
+        event_loop.check_closed()?;
+        let fd = file_number(file)?;
+        let handle = Bound::new(py, Handle::new(slf, callback, args, None)?)?;
+        let replaced = event_loop.watch(py, fd, direction, Watcher::Handle(handle.clone().unbind()))?;
+        if !file.is_instance_of::<PyInt>() {
+            let object = Some(file.clone().unbind());
+            let before = event_loop.watched.with(py, |watched| std::mem::replace(&mut watched.entry(fd).object, object));
+            drop(before);
+        }
+        if let Some(replaced) = replaced {
+            replaced.cancel(py)?;
+        }
+        Ok(handle)
+    }
+
+    fn unwatch_file(&self, file: &Bound<'_, PyAny>, direction: Direction) -> PyResult<bool> {
+        let py = file.py();
+        if self.is_loop_closed() {
+            return Ok(false);
+        }
+        let fd = match file_number(file) {
+            Ok(fd) if fd >= 0 => fd,
+            result => match self.watched.with(py, |watched| watched.find(file)) {
+                Some(fd) => fd,
+                None => return result.map(|_| false),
+            },
+        };
+        let Some(watcher) = self.unwatch(py, fd, direction) else { return Ok(false) };
+        watcher.cancel(py)?;
+        Ok(true)
+    }
+}
+
+#[pymethods]
+impl EventLoop {
+    /// Calls `callback(*args)` in each turn in which there is something to read from `fd`, a number or a file object.
+    #[pyo3(signature = (fd, callback, *args))]
+    fn add_reader(
+        slf: &Bound<'_, Self>,
+        fd: &Bound<'_, PyAny>,
+        callback: &Bound<'_, PyAny>,
+        args: &Bound<'_, PyTuple>,
+    ) -> PyResult<()> {
+        slf.call_method1("_ensure_fd_no_transport", (fd,))?;
+        Self::watch_by_handle(slf, fd, Direction::Read, callback, args).map(drop)
+    }
+
+    /// Ceases to watch `fd` for something to read. Returns whether it was watched.
+    fn remove_reader(slf: &Bound<'_, Self>, fd: &Bound<'_, PyAny>) -> PyResult<bool> {
+        slf.call_method1("_ensure_fd_no_transport", (fd,))?;
+        slf.get().unwatch_file(fd, Direction::Read)
+    }
+
+    /// Calls `callback(*args)` in each turn in which there is room to write to `fd`, a number or a file object.
+    #[pyo3(signature = (fd, callback, *args))]
+    fn add_writer(
+        slf: &Bound<'_, Self>,
+        fd: &Bound<'_, PyAny>,
+        callback: &Bound<'_, PyAny>,
+        args: &Bound<'_, PyTuple>,
+    ) -> PyResult<()> {
+        slf.call_method1("_ensure_fd_no_transport", (fd,))?;
+        Self::watch_by_handle(slf, fd, Direction::Write, callback, args).map(drop)
+    }
+
+    /// Ceases to watch `fd` for room to write. Returns whether it was watched.
+    fn remove_writer(slf: &Bound<'_, Self>, fd: &Bound<'_, PyAny>) -> PyResult<bool> {
+        slf.call_method1("_ensure_fd_no_transport", (fd,))?;
+        slf.get().unwatch_file(fd, Direction::Write)
+    }
+
+    #[pyo3(signature = (fd, callback, *args))]
+    fn _add_reader<'py>(
+        slf: &Bound<'py, Self>,
+        fd: &Bound<'py, PyAny>,
+        callback: &Bound<'py, PyAny>,
+        args: &Bound<'py, PyTuple>,
+    ) -> PyResult<Bound<'py, Handle>> {
+        Self::watch_by_handle(slf, fd, Direction::Read, callback, args)
+    }
+
+    fn _remove_reader(&self, fd: &Bound<'_, PyAny>) -> PyResult<bool> {
+        self.unwatch_file(fd, Direction::Read)
+    }
+
+    #[pyo3(signature = (fd, callback, *args))]
+    fn _add_writer<'py>(
+        slf: &Bound<'py, Self>,
+        fd: &Bound<'py, PyAny>,
+        callback: &Bound<'py, PyAny>,
+        args: &Bound<'py, PyTuple>,
+    ) -> PyResult<Bound<'py, Handle>> {
+        Self::watch_by_handle(slf, fd, Direction::Write, callback, args)
+    }
+
+    fn _remove_writer(&self, fd: &Bound<'_, PyAny>) -> PyResult<bool> {
+        self.unwatch_file(fd, Direction::Write)
+    }
+
+    /// Raises if `fd` belongs to a transport that isn't closing.
+    fn _ensure_fd_no_transport(slf: &Bound<'_, Self>, fd: &Bound<'_, PyAny>) -> PyResult<()> {
+        let number = file_number(fd)?;
+        let Some(transport) = Self::transport_of(slf, number)? else { return Ok(()) };
+        let fd = fd.repr()?;
+        Err(PyRuntimeError::new_err(format!("File descriptor {fd} is used by transport {transport}")))
+    }
+
+    /// Lends a transport's descriptor to somebody else, and takes it back: `sendfile` writes to it itself.
+    fn _set_transport(&self, py: Python<'_>, fd: RawFd, has_transport: bool) {
+        self.set_transport(py, fd, has_transport);
+    }
+
+    /// Whether somebody waits for something to read from a descriptor, and whether for room to write.
+    fn _interest(&self, py: Python<'_>, fd: RawFd) -> (bool, bool) {
+        (self.is_watched(py, fd, Direction::Read), self.is_watched(py, fd, Direction::Write))
+    }
+}
+
+/// The descriptor of a file object or a number, as `selectors` has it.
+fn file_number(file: &Bound<'_, PyAny>) -> PyResult<RawFd> {
+    let py = file.py();
+    if file.is_instance_of::<PyInt>() {
+        return file.extract();
+    }
+    let number = file.call_method0(pyo3::intern!(py, "fileno")).and_then(|number| {
+        py.get_type::<PyInt>().call1((number,))?.extract()
+    });
+    number.map_err(|error| {
+        let is_no_file = error.is_instance_of::<PyAttributeError>(py)
+            || error.is_instance_of::<PyTypeError>(py)
+            || error.is_instance_of::<PyValueError>(py);
+        match file.repr() {
+            Ok(repr) if is_no_file => PyValueError::new_err(format!("Invalid file object: {repr}")),
+            Ok(_) => error,
+            Err(error) => error,
+        }
+    })
+}

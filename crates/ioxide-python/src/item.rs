@@ -1,0 +1,66 @@
+//! What the loop's two queues hold.
+//!
+//! One enum, so that nothing is boxed per callback, and so that what a transport does needs no handle.
+
+use pyo3::gc::{PyTraverseError, PyVisit};
+use pyo3::prelude::*;
+
+use crate::handle::Handle;
+use crate::listener::Listener;
+use crate::socket_operation::SocketOperation;
+use crate::transport::SocketTransport;
+
+/// Something to run.
+pub enum Item {
+    /// A callback: of `call_soon`, `call_later`, `add_reader`.
+    Handle(Py<Handle>),
+    /// A transport whose protocol has been told that it is connected begins to read.
+    Start(Py<SocketTransport>),
+    /// A transport that can read.
+    Read(Py<SocketTransport>),
+    /// A transport that can write.
+    Write(Py<SocketTransport>),
+    /// A listening socket that has connections to accept.
+    Accept(Py<Listener>),
+    /// A `sock_*` operation that can go on.
+    Resume(Py<SocketOperation>),
+}
+
+impl Item {
+    /// Runs it.
+    ///
+    /// # Errors
+    /// Only what is to end the run of the loop.
+    pub fn run(&self, py: Python<'_>) -> PyResult<()> {
+        match self {
+            Self::Handle(handle) => Handle::run(handle.bind(py)),
+            Self::Start(transport) => SocketTransport::start(transport.bind(py)),
+            Self::Read(transport) => SocketTransport::read_ready(transport.bind(py)),
+            Self::Write(transport) => SocketTransport::write_ready(transport.bind(py)),
+            Self::Accept(listener) => Listener::accept_ready(listener.bind(py)),
+            Self::Resume(operation) => SocketOperation::resume(operation.bind(py)),
+        }
+    }
+
+    /// The object that runs, for reports in debug mode.
+    pub fn object<'py>(&self, py: Python<'py>) -> Bound<'py, PyAny> {
+        match self {
+            Self::Handle(handle) => handle.bind(py).clone().into_any(),
+            Self::Start(transport) | Self::Read(transport) | Self::Write(transport) => {
+                transport.bind(py).clone().into_any()
+            }
+            Self::Accept(listener) => listener.bind(py).clone().into_any(),
+            Self::Resume(operation) => operation.bind(py).clone().into_any(),
+        }
+    }
+
+    /// Shows what it holds to the garbage collector.
+    pub fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
+        match self {
+            Self::Handle(handle) => visit.call(handle),
+            Self::Start(transport) | Self::Read(transport) | Self::Write(transport) => visit.call(transport),
+            Self::Accept(listener) => visit.call(listener),
+            Self::Resume(operation) => visit.call(operation),
+        }
+    }
+}

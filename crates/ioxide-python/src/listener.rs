@@ -1,0 +1,237 @@
+//! A server's listening socket: accepts connections and makes transports of them.
+
+use std::os::fd::{OwnedFd, RawFd};
+
+use pyo3::exceptions::PyRuntimeError;
+use pyo3::gc::{PyTraverseError, PyVisit};
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyTuple};
+use rustix::io::Errno;
+use rustix::net::{SocketAddrAny, SocketFlags};
+
+use crate::address::Address;
+use crate::cpython::attached_cell::AttachedCell;
+use crate::cpython::{asyncio, context, descriptor};
+use crate::errors;
+use crate::event_loop::{Direction, EventLoop, Watcher};
+use crate::transport::{NativeSocket, SocketTransport};
+
+/// Accepts connections for a server.
+#[pyclass(frozen, weakref, module = "ioxide._ioxide")]
+pub struct Listener {
+    event_loop: Py<EventLoop>,
+    protocol_factory: Py<PyAny>,
+    socket: Py<PyAny>,
+    server: Option<Py<PyAny>>,
+    backlog: usize,
+    /// What a TLS connection is made with, `None` for a plain one.
+    tls: Option<Tls>,
+    /// The context that was current when the server began to serve: connections begin in a copy of it.
+    context: Py<PyAny>,
+    /// What every connection of this socket has in common, found out when the first one comes.
+    family: AttachedCell<Option<SocketKind>>,
+}
+
+struct Tls {
+    context: Py<PyAny>,
+    arguments: Py<PyTuple>,
+    keywords: Option<Py<PyDict>>,
+}
+
+/// A socket's family, type and protocol, in the kernel's numbers.
+pub type SocketKind = (i32, i32, i32);
+
+impl Listener {
+    /// Prepares to listen on `socket`, which is bound and listens already.
+    ///
+    /// # Errors
+    /// Out of memory.
+    #[expect(clippy::too_many_arguments, reason = "the standard library's server has as many to pass on")]
+    pub fn new(
+        event_loop: &Bound<'_, EventLoop>,
+        protocol_factory: &Bound<'_, PyAny>,
+        socket: &Bound<'_, PyAny>,
+        ssl_context: Option<Bound<'_, PyAny>>,
+        server: Option<Bound<'_, PyAny>>,
+        backlog: usize,
+        tls_arguments: &Bound<'_, PyTuple>,
+        tls_keywords: Option<&Bound<'_, PyDict>>,
+    ) -> PyResult<Self> {
+        let tls = ssl_context.map(|context| Tls {
+            context: context.unbind(),
+            arguments: tls_arguments.clone().unbind(),
+            keywords: tls_keywords.cloned().map(Bound::unbind),
+        });
+        Ok(Self {
+            event_loop: event_loop.clone().unbind(),
+            protocol_factory: protocol_factory.clone().unbind(),
+            socket: socket.clone().unbind(),
+            server: server.map(Bound::unbind),
+            backlog,
+            tls,
+            context: context::copy_current(event_loop.py())?,
+            family: AttachedCell::new(None),
+        })
+    }
+
+    /// Begins to accept.
+    ///
+    /// # Errors
+    /// `RuntimeError` if the loop is closed, and what the kernel says of the descriptor.
+    pub fn listen(slf: &Bound<'_, Self>) -> PyResult<()> {
+        let py = slf.py();
+        let listener = slf.get();
+        let watcher = Watcher::Listener(slf.clone().unbind());
+        let replaced = listener.event_loop.get().watch(py, listener.fd(py)?, Direction::Read, watcher)?;
+        drop(replaced);
+        Ok(())
+    }
+
+    /// Accepts what waits, up to the backlog: there may be many connections per readiness event.
+    ///
+    /// # Errors
+    /// Only what is to end the run of the loop.
+    pub fn accept_ready(slf: &Bound<'_, Self>) -> PyResult<()> {
+        let py = slf.py();
+        let listener = slf.get();
+        let fd = listener.fd(py)?;
+        for _ in 0..listener.backlog.max(1) {
+            // The server may have been closed before this ran, or by the protocol factory.
+            if fd < 0 || !listener.event_loop.get().is_watched(py, fd, Direction::Read) {
+                return Ok(());
+            }
+            let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+            match rustix::net::acceptfrom_with(descriptor::borrow(fd)?, flags) {
+                Ok((connection, peer)) => listener.accepted(py, connection, peer)?,
+                Err(Errno::AGAIN | Errno::INTR | Errno::CONNABORTED) => return Ok(()),
+                Err(errno @ (Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM)) => {
+                    return Self::pause(slf, fd, errno);
+                }
+                Err(errno) => {
+                    let error = errors::os_error(py, errno);
+                    let message = "Exception in accepting a connection";
+                    return errors::report(listener.event_loop.bind(py), message, &error, &[]);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Out of descriptors or memory: the kernel would report the socket again at once, so it is left alone for a while.
+    fn pause(slf: &Bound<'_, Self>, fd: RawFd, errno: Errno) -> PyResult<()> {
+        let py = slf.py();
+        let listener = slf.get();
+        let event_loop = listener.event_loop.bind(py);
+        let socket = asyncio::TRANSPORT_SOCKET.get(py)?.call1((&listener.socket,))?;
+        let error = errors::os_error(py, errno);
+        errors::report(event_loop, "socket.accept() out of system resource", &error, &[("socket", &socket)])?;
+        drop(event_loop.get().unwatch(py, fd, Direction::Read));
+        let delay = asyncio::ACCEPT_RETRY_DELAY.get(py)?.call0()?;
+        event_loop.call_method1("call_later", (delay, slf.getattr("_listen_again")?)).map(drop)
+    }
+
+    fn accepted(&self, py: Python<'_>, connection: OwnedFd, peer: Option<SocketAddrAny>) -> PyResult<()> {
+        let event_loop = self.event_loop.bind(py);
+        let context = context::copy(self.context.bind(py))?;
+        let socket = NativeSocket { descriptor: connection, kind: self.kind(py)? };
+        let peer = Address::from_kernel(peer);
+        let result = context::run_in(context.bind(py), || match &self.tls {
+            None => self.connect(py, socket, peer),
+            Some(tls) => self.connect_by_tls(py, socket, &peer, tls),
+        });
+        match result {
+            Err(error) if !errors::ends_the_loop(py, &error) => {
+                // asyncio keeps this to debug mode: a server shouldn't log what any client can provoke.
+                if !event_loop.get().is_debug() {
+                    return Ok(());
+                }
+                errors::report(event_loop, "Error on transport creation for incoming connection", &error, &[])
+            }
+            result => result,
+        }
+    }
+
+    fn connect(&self, py: Python<'_>, socket: NativeSocket, peer: Address) -> PyResult<()> {
+        let protocol = self.protocol_factory.bind(py).call0()?;
+        let server = self.server.as_ref().map(|server| server.bind(py).clone());
+        SocketTransport::from_native_socket(self.event_loop.bind(py), socket, peer, &protocol, server).map(drop)
+    }
+
+    /// The standard library's accepting coroutine makes the transport, on the loop's own and with its TLS protocol.
+    fn connect_by_tls(&self, py: Python<'_>, socket: NativeSocket, peer: &Address, tls: &Tls) -> PyResult<()> {
+        let event_loop = self.event_loop.bind(py);
+        let extra = PyDict::new(py);
+        extra.set_item("peername", peer.to_python(py)?)?;
+        let mut arguments = vec![
+            self.protocol_factory.bind(py).clone(),
+            socket.into_python(py)?,
+            extra.into_any(),
+            tls.context.bind(py).clone(),
+            self.server.as_ref().map_or_else(|| py.None().into_bound(py), |server| server.bind(py).clone()),
+        ];
+        arguments.extend(tls.arguments.bind(py).iter());
+        let keywords = tls.keywords.as_ref().map(|keywords| keywords.bind(py));
+        let accepting =
+            event_loop.getattr("_accept_connection2")?.call(PyTuple::new(py, arguments)?, keywords)?;
+        event_loop.call_method1("create_task", (accepting,)).map(drop)
+    }
+
+    fn fd(&self, py: Python<'_>) -> PyResult<RawFd> {
+        self.socket.bind(py).call_method0("fileno")?.extract()
+    }
+
+    fn kind(&self, py: Python<'_>) -> PyResult<SocketKind> {
+        if let Some(kind) = self.family.get(py) {
+            return Ok(kind);
+        }
+        let socket = self.socket.bind(py);
+        let number = |name: &str| socket.getattr(name)?.extract::<i32>();
+        let kind = (number("family")?, number("type")?, number("proto")?);
+        self.family.set(py, Some(kind));
+        Ok(kind)
+    }
+}
+
+#[pymethods]
+impl Listener {
+    /// Accepts again after a pause, unless the server was closed meanwhile.
+    fn _listen_again(slf: &Bound<'_, Self>) -> PyResult<()> {
+        if slf.get().fd(slf.py())? < 0 {
+            return Ok(());
+        }
+        Self::listen(slf)
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        Ok(format!("<Listener socket={}>", self.socket.bind(py).repr()?))
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.event_loop)?;
+        visit.call(&self.protocol_factory)?;
+        visit.call(&self.socket)?;
+        visit.call(&self.server)?;
+        visit.call(&self.context)?;
+        let Some(tls) = &self.tls else { return Ok(()) };
+        visit.call(&tls.context)?;
+        visit.call(&tls.arguments)?;
+        visit.call(&tls.keywords)
+    }
+}
+
+impl NativeSocket {
+    /// Hands the descriptor over to a `socket.socket`, non-blocking as the loop needs it.
+    ///
+    /// # Errors
+    /// What the class raises.
+    pub fn into_python(self, py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
+        let (family, kind, protocol) = self.kind;
+        let class = asyncio::SOCKET.get(py)?;
+        let number = descriptor::give_away(self.descriptor);
+        let Ok(socket) = class.call1((family, kind, protocol, number)) else {
+            return Err(PyRuntimeError::new_err("a descriptor that was accepted is no socket"));
+        };
+        socket.call_method1("setblocking", (false,))?;
+        Ok(socket)
+    }
+}

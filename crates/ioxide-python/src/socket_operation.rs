@@ -1,0 +1,358 @@
+//! A `sock_*` operation: a native coroutine that tries, waits for the descriptor if it must, and tries again.
+//!
+//! States: *created* (nothing done yet), *waiting* (the future is pending, the loop watches the descriptor for this
+//! operation), *finished*. Awaiting takes it from the first to the last, through the second only if the socket isn't
+//! ready. Leaving the second by any way, an exception thrown in or `close` included, ceases to watch, unless a later
+//! operation on the same descriptor has taken the place.
+
+use std::os::fd::RawFd;
+
+use pyo3::exceptions::{PyRuntimeError, PyStopIteration, PyTypeError, PyValueError};
+use pyo3::gc::{PyTraverseError, PyVisit};
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyTuple};
+use rustix::io::Errno;
+use rustix::net::{RecvFlags, SendFlags};
+
+use crate::cpython::asyncio;
+use crate::cpython::attached_cell::AttachedCell;
+use crate::cpython::buffer::{Contiguous, Writable};
+use crate::cpython::descriptor;
+use crate::errors;
+use crate::event_loop::{Direction, EventLoop, READ_SIZE, Watcher};
+
+/// What to do, and with what.
+pub enum Kind {
+    /// Receive up to so many bytes.
+    Receive(Py<PyAny>),
+    /// Receive into a buffer.
+    ReceiveInto(Py<PyAny>),
+    /// Send everything.
+    SendAll(Py<PyAny>),
+    /// Accept a connection.
+    Accept,
+}
+
+/// A coroutine that works on a socket.
+#[pyclass(frozen, weakref, module = "ioxide._ioxide")]
+pub struct SocketOperation {
+    event_loop: Py<EventLoop>,
+    socket: Py<PyAny>,
+    kind: Kind,
+    state: AttachedCell<State>,
+    /// How many bytes of a `SendAll` have been sent.
+    sent: AttachedCell<usize>,
+}
+
+enum State {
+    Created,
+    Waiting(Waiting),
+    Finished,
+}
+
+struct Waiting {
+    future: Py<PyAny>,
+    /// What `future.__await__()` gave: it yields the future to the task, and then gives its result.
+    iterator: Py<PyAny>,
+    fd: RawFd,
+}
+
+impl Kind {
+    fn direction(&self) -> Direction {
+        match self {
+            Self::SendAll(_) => Direction::Write,
+            Self::Receive(_) | Self::ReceiveInto(_) | Self::Accept => Direction::Read,
+        }
+    }
+
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Receive(_) => "sock_recv",
+            Self::ReceiveInto(_) => "sock_recv_into",
+            Self::SendAll(_) => "sock_sendall",
+            Self::Accept => "sock_accept",
+        }
+    }
+}
+
+impl SocketOperation {
+    /// Makes the coroutine.
+    ///
+    /// # Errors
+    /// Out of memory.
+    pub fn make<'py>(
+        event_loop: &Bound<'py, EventLoop>,
+        socket: &Bound<'py, PyAny>,
+        kind: Kind,
+    ) -> PyResult<Bound<'py, Self>> {
+        Bound::new(
+            event_loop.py(),
+            Self {
+                event_loop: event_loop.clone().unbind(),
+                socket: socket.clone().unbind(),
+                kind,
+                state: AttachedCell::new(State::Created),
+                sent: AttachedCell::new(0),
+            },
+        )
+    }
+
+    /// The descriptor is ready: tries again, and settles the future if that ends the operation.
+    ///
+    /// # Errors
+    /// What the future's methods raise, which is nothing while it is pending.
+    pub fn resume(slf: &Bound<'_, Self>) -> PyResult<()> {
+        let py = slf.py();
+        let operation = slf.get();
+        let future = operation.state.with(py, |state| match state {
+            State::Waiting(waiting) => Some(waiting.future.clone_ref(py)),
+            State::Created | State::Finished => None,
+        });
+        let Some(future) = future else { return Ok(()) };
+        let future = future.bind(py);
+        if future.call_method0("done")?.is_truthy()? {
+            return Ok(()); // cancelled; the task hasn't run yet
+        }
+        let result = match operation.attempt(py) {
+            Ok(None) => return Ok(()),
+            Ok(Some(result)) => Ok(result),
+            Err(error) if errors::ends_the_loop(py, &error) => return Err(error),
+            Err(error) => Err(error),
+        };
+        operation.unwatch(slf);
+        match result {
+            Ok(result) => future.call_method1("set_result", (result,))?,
+            Err(error) => future.call_method1("set_exception", (error.value(py),))?,
+        };
+        Ok(())
+    }
+
+    /// The first step: tries, and begins to wait if the socket isn't ready.
+    fn begin(slf: &Bound<'_, Self>) -> PyResult<Py<PyAny>> {
+        let py = slf.py();
+        let operation = slf.get();
+        operation.check_socket(py)?;
+        if let Some(result) = operation.attempt(py)? {
+            return Err(PyStopIteration::new_err((result.unbind(),)));
+        }
+        let fd = operation.fd(py)?;
+        let event_loop = operation.event_loop.bind(py);
+        event_loop.call_method1("_ensure_fd_no_transport", (fd,))?;
+        let future = EventLoop::create_future(event_loop)?;
+        let iterator = future.call_method0("__await__")?;
+        let watcher = Watcher::Operation(slf.clone().unbind());
+        let replaced = event_loop.get().watch(py, fd, operation.kind.direction(), watcher)?;
+        let yielded = iterator.call_method0("__next__")?;
+        let waiting = Waiting { future: future.unbind(), iterator: iterator.unbind(), fd };
+        drop(operation.state.replace(py, State::Waiting(waiting)));
+        if let Some(replaced) = replaced {
+            replaced.cancel(py)?;
+        }
+        Ok(yielded.unbind())
+    }
+
+    /// Does it if it can be done now; `None` means that it can't.
+    fn attempt<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        match &self.kind {
+            Kind::Receive(size) => self.receive(py, size.bind(py).extract()?),
+            Kind::ReceiveInto(buffer) => self.receive_into(py, &Writable::of(buffer.bind(py))?),
+            Kind::SendAll(data) => self.send_all(py, &Contiguous::of(data.bind(py))?),
+            Kind::Accept => self.accept(py),
+        }
+    }
+
+    fn receive<'py>(&self, py: Python<'py>, size: isize) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let Ok(size) = usize::try_from(size) else {
+            return Err(PyValueError::new_err("negative buffersize in recv"));
+        };
+        let source = descriptor::borrow(self.fd(py)?)?;
+        if size <= READ_SIZE {
+            let received = self.event_loop.get().with_read_buffer(py, |buffer| {
+                // `bytes` isn't tracked by the garbage collector, so making one within the borrow runs no other code.
+                rustix::net::recv(source, &mut buffer[..size], RecvFlags::DONTWAIT)
+                    .map(|(count, _)| PyBytes::new(py, &buffer[..count]).into_any())
+            });
+            return outcome(py, received);
+        }
+        let mut buffer = vec![0; size];
+        let received = rustix::net::recv(source, &mut buffer[..], RecvFlags::DONTWAIT);
+        outcome(py, received.map(|(count, _)| PyBytes::new(py, &buffer[..count]).into_any()))
+    }
+
+    fn receive_into<'py>(&self, py: Python<'py>, buffer: &Writable) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let source = descriptor::borrow(self.fd(py)?)?;
+        let received = buffer.write(|buffer| rustix::net::recv(source, &mut *buffer, RecvFlags::DONTWAIT));
+        match outcome(py, received)? {
+            Some((count, _)) => Ok(Some(count.into_pyobject(py)?.into_any())),
+            None => Ok(None),
+        }
+    }
+
+    fn send_all<'py>(&self, py: Python<'py>, data: &Contiguous<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let target = descriptor::borrow(self.fd(py)?)?;
+        let sent = self.sent.get(py);
+        let count = data.read(|data| {
+            let rest = data.get(sent..).unwrap_or_default();
+            rustix::net::send(target, rest, SendFlags::DONTWAIT | SendFlags::NOSIGNAL)
+        });
+        let Some(count) = outcome(py, count)? else { return Ok(None) };
+        self.sent.set(py, sent + count);
+        Ok((sent + count >= data.len()).then(|| py.None().into_bound(py)))
+    }
+
+    fn accept<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        match self.socket.bind(py).call_method0("accept") {
+            Ok(accepted) => {
+                accepted.get_item(0)?.call_method1("setblocking", (false,))?;
+                Ok(Some(accepted))
+            }
+            Err(error) if errors::would_block(py, &error) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn fd(&self, py: Python<'_>) -> PyResult<RawFd> {
+        match self.socket.bind(py).call_method0("fileno")?.extract()? {
+            ..0 => Err(errors::os_error(py, Errno::BADF)),
+            fd => Ok(fd),
+        }
+    }
+
+    fn check_socket(&self, py: Python<'_>) -> PyResult<()> {
+        let socket = self.socket.bind(py);
+        if socket.is_instance(asyncio::SSL_SOCKET.get(py)?)? {
+            return Err(PyTypeError::new_err("Socket cannot be of type SSLSocket"));
+        }
+        let is_debug = self.event_loop.get().is_debug();
+        if is_debug && !socket.call_method0("gettimeout")?.eq(0)? {
+            return Err(PyValueError::new_err("the socket must be non-blocking"));
+        }
+        Ok(())
+    }
+
+    fn unwatch(&self, slf: &Bound<'_, Self>) {
+        let py = slf.py();
+        let fd = self.state.with(py, |state| match state {
+            State::Waiting(waiting) => Some(waiting.fd),
+            State::Created | State::Finished => None,
+        });
+        let Some(fd) = fd else { return };
+        let event_loop = self.event_loop.get();
+        if event_loop.is_watched_by(py, fd, self.kind.direction(), slf) {
+            drop(event_loop.unwatch(py, fd, self.kind.direction()));
+        }
+    }
+
+    /// Ends the operation from whatever state. Returns the iterator if it was waiting.
+    fn finish(slf: &Bound<'_, Self>) -> Option<Py<PyAny>> {
+        let operation = slf.get();
+        operation.unwatch(slf);
+        match operation.state.replace(slf.py(), State::Finished) {
+            State::Waiting(waiting) => Some(waiting.iterator),
+            State::Created | State::Finished => None,
+        }
+    }
+
+    fn iterator(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
+        self.state.with(py, |state| match state {
+            State::Created => Ok(None),
+            State::Waiting(waiting) => Ok(Some(waiting.iterator.clone_ref(py))),
+            State::Finished => Err(PyRuntimeError::new_err("cannot reuse already awaited coroutine")),
+        })
+    }
+}
+
+#[pymethods]
+impl SocketOperation {
+    fn __await__(slf: Bound<'_, Self>) -> Bound<'_, Self> {
+        slf
+    }
+
+    fn __next__(slf: &Bound<'_, Self>) -> PyResult<Py<PyAny>> {
+        let py = slf.py();
+        let step = match slf.get().iterator(py)? {
+            None => Self::begin(slf),
+            Some(iterator) => iterator.call_method0(py, "__next__"),
+        };
+        if step.is_err() {
+            drop(Self::finish(slf));
+        }
+        step
+    }
+
+    /// Goes on, as the `send` of a coroutine does.
+    fn send(slf: &Bound<'_, Self>, value: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+        let is_new = slf.get().state.with(slf.py(), |state| matches!(state, State::Created));
+        if is_new && !value.is_none() {
+            return Err(PyTypeError::new_err("can't send non-None value to a just-started coroutine"));
+        }
+        Self::__next__(slf)
+    }
+
+    /// Raises an exception where the coroutine waits, which ends it.
+    #[pyo3(signature = (*exception))]
+    fn throw(slf: &Bound<'_, Self>, exception: &Bound<'_, PyTuple>) -> PyResult<Py<PyAny>> {
+        let py = slf.py();
+        let iterator = Self::finish(slf);
+        let future = match iterator {
+            Some(iterator) => iterator.into_bound(py),
+            // Nothing waits: a future's iterator normalises the arguments and raises them.
+            None => EventLoop::create_future(slf.get().event_loop.bind(py))?.call_method0("__await__")?,
+        };
+        future.call_method1("throw", exception.clone()).map(Bound::unbind)
+    }
+
+    /// Ends the coroutine without a result.
+    fn close(slf: &Bound<'_, Self>) {
+        drop(Self::finish(slf));
+    }
+
+    #[getter]
+    fn __name__(&self) -> &'static str {
+        self.kind.name()
+    }
+
+    #[getter]
+    fn __qualname__(&self) -> String {
+        format!("Loop.{}", self.kind.name())
+    }
+
+    /// What the coroutine waits for.
+    #[getter]
+    fn cr_await(&self, py: Python<'_>) -> Option<Py<PyAny>> {
+        self.iterator(py).ok().flatten()
+    }
+
+    fn __repr__(&self) -> String {
+        format!("<coroutine object Loop.{}>", self.kind.name())
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.event_loop)?;
+        visit.call(&self.socket)?;
+        match &self.kind {
+            Kind::Receive(object) | Kind::ReceiveInto(object) | Kind::SendAll(object) => visit.call(object)?,
+            Kind::Accept => {}
+        }
+        self.state.traverse(|state| match state {
+            State::Waiting(waiting) => {
+                visit.call(&waiting.future)?;
+                visit.call(&waiting.iterator)
+            }
+            State::Created | State::Finished => Ok(()),
+        })
+    }
+
+    fn __clear__(&self, py: Python<'_>) {
+        drop(self.state.replace(py, State::Finished));
+    }
+}
+
+/// "Not now" is no error but `None`.
+fn outcome<T>(py: Python<'_>, result: Result<T, Errno>) -> PyResult<Option<T>> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(Errno::AGAIN | Errno::INTR) => Ok(None),
+        Err(errno) => Err(errors::os_error(py, errno)),
+    }
+}

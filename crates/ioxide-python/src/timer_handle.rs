@@ -1,0 +1,128 @@
+//! `asyncio.TimerHandle`: a callback that was scheduled for a time.
+
+use ioxide::TimerKey;
+use pyo3::basic::CompareOp;
+use pyo3::gc::{PyTraverseError, PyVisit};
+use pyo3::prelude::*;
+use pyo3::types::{PyNotImplemented, PyTuple};
+
+use crate::cpython::asyncio;
+use crate::cpython::attached_cell::AttachedCell;
+use crate::event_loop::EventLoop;
+use crate::handle::Handle;
+use crate::item::Item;
+
+/// What `call_later` and `call_at` return.
+#[pyclass(frozen, extends = Handle, module = "ioxide")]
+pub struct TimerHandle {
+    /// As the program gave it: an `int` stays an `int`.
+    when: Py<PyAny>,
+    /// Where the loop keeps the timer. It names nothing once the timer is out of the loop's hands.
+    key: AttachedCell<Option<TimerKey>>,
+}
+
+impl TimerHandle {
+    /// Makes a handle and arms its timer.
+    ///
+    /// # Errors
+    /// `TypeError` if `when` isn't a number.
+    pub fn arm<'py>(
+        event_loop: &Bound<'py, EventLoop>,
+        when: &Bound<'py, PyAny>,
+        callback: &Bound<'py, PyAny>,
+        arguments: &Bound<'py, PyTuple>,
+        context: Option<Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, Self>> {
+        let py = event_loop.py();
+        let deadline = ioxide::clock::from_seconds(when.extract()?);
+        let handle = Handle::new(event_loop, callback, arguments, context)?;
+        let timer = Self { when: when.clone().unbind(), key: AttachedCell::new(None) };
+        let timer = Bound::new(py, PyClassInitializer::from(handle).add_subclass(timer))?;
+        let item = Item::Handle(timer.as_super().clone().unbind());
+        let key = event_loop.get().arm(py, deadline, item);
+        timer.get().key.set(py, Some(key));
+        Ok(timer)
+    }
+
+    /// The time, as the program gave it.
+    pub fn when_object<'py>(&self, py: Python<'py>) -> &Bound<'py, PyAny> {
+        self.when.bind(py)
+    }
+}
+
+#[pymethods]
+impl TimerHandle {
+    /// Makes sure that the callback doesn't run, and lets go of it, of its arguments and of the timer.
+    fn cancel(slf: &Bound<'_, Self>) -> PyResult<()> {
+        let py = slf.py();
+        let key = slf.get().key.replace(py, None);
+        if let Some(key) = key {
+            let event_loop = slf.as_super().get().event_loop(py);
+            drop(event_loop.get().disarm(py, key));
+        }
+        Handle::cancel(slf.as_super())
+    }
+
+    /// The time that the callback is scheduled for, by the loop's clock, in seconds.
+    fn when(&self, py: Python<'_>) -> Py<PyAny> {
+        self.when.clone_ref(py)
+    }
+
+    fn __hash__(&self, py: Python<'_>) -> PyResult<isize> {
+        self.when.bind(py).hash()
+    }
+
+    /// Timers are ordered by their times; they are equal when everything about them is.
+    fn __richcmp__<'py>(slf: &Bound<'py, Self>, other: &Bound<'py, PyAny>, how: CompareOp) -> PyResult<Bound<'py, PyAny>> {
+        let py = slf.py();
+        let Ok(other) = other.cast::<Self>() else {
+            return Ok(PyNotImplemented::get(py).to_owned().into_any());
+        };
+        let (mine, theirs) = (slf.get().when_object(py), other.get().when_object(py));
+        let result = match how {
+            CompareOp::Lt => mine.lt(theirs)?,
+            CompareOp::Gt => mine.gt(theirs)?,
+            CompareOp::Le => mine.lt(theirs)? || is_equal(slf, other)?,
+            CompareOp::Ge => mine.gt(theirs)? || is_equal(slf, other)?,
+            CompareOp::Eq => is_equal(slf, other)?,
+            CompareOp::Ne => !is_equal(slf, other)?,
+        };
+        Ok(result.into_pyobject(py)?.to_owned().into_any())
+    }
+
+    /// To `isinstance`, a timer handle of asyncio's.
+    #[getter(__class__)]
+    fn class<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        asyncio::TIMER_HANDLE.get(py).cloned()
+    }
+
+    /// Whether the timer is still armed.
+    #[getter]
+    fn _scheduled(slf: &Bound<'_, Self>) -> bool {
+        let py = slf.py();
+        let key = slf.get().key.get(py);
+        key.is_some_and(|key| slf.as_super().get().event_loop(py).get().is_armed(py, key))
+    }
+
+    #[getter]
+    fn _when(&self, py: Python<'_>) -> Py<PyAny> {
+        self.when.clone_ref(py)
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.when)
+    }
+}
+
+fn is_equal(left: &Bound<'_, TimerHandle>, right: &Bound<'_, TimerHandle>) -> PyResult<bool> {
+    let py = left.py();
+    if !left.get().when_object(py).eq(right.get().when_object(py))? {
+        return Ok(false);
+    }
+    for attribute in ["_callback", "_args", "_cancelled"] {
+        if !left.getattr(attribute)?.eq(right.getattr(attribute)?)? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}

@@ -1,0 +1,166 @@
+//! Closing: by the program, by the other side, by an error, and by being forgotten.
+
+use pyo3::exceptions::{PyConnectionError, PyOSError, PyResourceWarning};
+use pyo3::prelude::*;
+
+use super::{Socket, SocketTransport};
+use crate::cpython::asyncio;
+use crate::event_loop::Direction;
+
+impl SocketTransport {
+    /// An error broke the connection. Those of the operating system are the network's everyday; others are reported.
+    pub(super) fn fail(slf: &Bound<'_, Self>, error: PyErr, message: &str) -> PyResult<()> {
+        let py = slf.py();
+        if !error.is_instance_of::<PyOSError>(py) {
+            Self::report(slf, message, &error)?;
+        } else if slf.get().is_debug() {
+            asyncio::LOGGER.get(py)?.call_method1("debug", ("%r: %s: %s", slf, message, error.value(py)))?;
+        }
+        Self::_force_close(slf, Some(error.into_value(py).into_bound(py).into_any()))
+    }
+
+    /// Everything is written and the transport is closing.
+    pub(super) fn finish_closing(slf: &Bound<'_, Self>) -> PyResult<()> {
+        Self::_call_connection_lost(slf, None)
+    }
+
+    fn schedule_connection_lost(slf: &Bound<'_, Self>, error: Option<Bound<'_, PyAny>>) -> PyResult<()> {
+        let py = slf.py();
+        let connection_lost = slf.getattr(pyo3::intern!(py, "_call_connection_lost"))?;
+        let event_loop = slf.get().event_loop.bind(py);
+        event_loop.call_method1(pyo3::intern!(py, "call_soon"), (connection_lost, error)).map(drop)
+    }
+
+    /// From now on the descriptor may be used by others, and nothing more is read.
+    fn begin_closing(&self, py: Python<'_>) {
+        self.state.with(py, |state| state.is_closing = true);
+        self.event_loop.get().set_transport(py, self.fd, false);
+        self.unwatch(py, Direction::Read);
+    }
+
+    /// Closes the socket and lets go of everything that belongs to the connection.
+    fn release(slf: &Bound<'_, Self>) -> PyResult<()> {
+        let py = slf.py();
+        let transport = slf.get();
+        transport.unwatch(py, Direction::Read);
+        transport.unwatch(py, Direction::Write);
+        // Asked for before it is closed, a `TransportSocket` is still there afterwards; asked for later, it isn't.
+        let (socket, protocol, server) = transport.state.with(py, |state| {
+            (state.socket.take(), state.protocol.take(), state.server.take())
+        });
+        if let Some(Socket::Python(socket)) = &socket {
+            socket.call_method0(py, "close")?;
+        }
+        drop((socket, protocol));
+        if let Some(server) = server {
+            asyncio::DETACH.get(py)?.call1((server, slf))?;
+        }
+        Ok(())
+    }
+}
+
+#[pymethods]
+impl SocketTransport {
+    /// Closes the transport once everything is written. `connection_lost(None)` follows.
+    pub(super) fn close(slf: &Bound<'_, Self>) -> PyResult<()> {
+        let py = slf.py();
+        let transport = slf.get();
+        if transport.state.with(py, |state| state.is_closing) {
+            return Ok(());
+        }
+        transport.begin_closing(py);
+        let is_empty = transport.state.with(py, |state| {
+            state.lost_writes += u32::from(state.buffer.is_empty());
+            state.buffer.is_empty()
+        });
+        if !is_empty {
+            return Ok(());
+        }
+        transport.unwatch(py, Direction::Write);
+        Self::schedule_connection_lost(slf, None)
+    }
+
+    /// Closes the transport at once. What is buffered is lost; `connection_lost(None)` follows.
+    fn abort(slf: &Bound<'_, Self>) -> PyResult<()> {
+        Self::_force_close(slf, None)
+    }
+
+    /// Closes the transport at once, because of `error`, if there is one.
+    #[pyo3(signature = (error))]
+    pub(super) fn _force_close(slf: &Bound<'_, Self>, error: Option<Bound<'_, PyAny>>) -> PyResult<()> {
+        let py = slf.py();
+        let transport = slf.get();
+        let (is_lost, is_closing, unwritten) = transport.state.with(py, |state| {
+            if state.is_lost() {
+                return (true, state.is_closing, None);
+            }
+            (false, state.is_closing, Some(state.buffer.take()))
+        });
+        if is_lost {
+            return Ok(());
+        }
+        drop(unwritten);
+        transport.unwatch(py, Direction::Write);
+        if !is_closing {
+            transport.begin_closing(py);
+        }
+        transport.state.with(py, |state| state.lost_writes += 1);
+        Self::schedule_connection_lost(slf, error)
+    }
+
+    /// Tells the protocol that the connection is lost, and closes the socket whatever it does.
+    #[pyo3(signature = (error))]
+    pub(super) fn _call_connection_lost(slf: &Bound<'_, Self>, error: Option<Bound<'_, PyAny>>) -> PyResult<()> {
+        let py = slf.py();
+        let transport = slf.get();
+        let called = match transport.protocol(py) {
+            Some(protocol) => protocol.bind(py).call_method1(pyo3::intern!(py, "connection_lost"), (error,)).map(drop),
+            None => Ok(()),
+        };
+        let released = Self::release(slf);
+        let empty_waiter = transport.state.with(py, |state| state.empty_waiter.take());
+        if let Some(waiter) = empty_waiter
+            && !waiter.call_method0(py, "done")?.is_truthy(py)?
+        {
+            let error = PyConnectionError::new_err("Connection is closed by peer");
+            waiter.call_method1(py, "set_exception", (error.value(py),))?;
+        }
+        called.and(released)
+    }
+}
+
+/// A transport that was forgotten open warns, closes its socket, and leaves its server.
+impl Drop for SocketTransport {
+    fn drop(&mut self) {
+        Python::attach(|py| {
+            let (socket, server) = self.state.with(py, |state| (state.socket.take(), state.server.take()));
+            let Some(socket) = socket else { return };
+            let event_loop = self.event_loop.get();
+            event_loop.set_transport(py, self.fd, false);
+            // The object may go while an exception is on its way, which is none of the warning's.
+            let pending = PyErr::take(py);
+            if let Err(error) = self.warn_and_close(py, &socket, server) {
+                error.write_unraisable(py, None);
+            }
+            if let Some(pending) = pending {
+                pending.restore(py);
+            }
+        });
+    }
+}
+
+impl SocketTransport {
+    fn warn_and_close(&self, py: Python<'_>, socket: &Socket, server: Option<Py<PyAny>>) -> PyResult<()> {
+        let message = format!("unclosed transport <SocketTransport fd={}>", self.fd);
+        let warned = asyncio::WARN.get(py)?.call1((message, py.get_type::<PyResourceWarning>()));
+        if let Socket::Python(socket) = socket {
+            socket.call_method0(py, "close")?;
+        }
+        if let Some(server) = server {
+            // The transport itself can no longer be handed out. Its weak reference has left the server already, so that
+            // what is left to do is to let the server look whether it has clients.
+            asyncio::DETACH.get(py)?.call1((server, &self.event_loop))?;
+        }
+        warned.map(drop)
+    }
+}

@@ -1,0 +1,336 @@
+//! The transport of a connected stream socket, TCP or Unix.
+//!
+//! Life of a transport: made of a socket, it schedules `connection_made`, then begins to read. It *closes* when told
+//! to, at the end of the stream, or on an error; from then on it reads nothing. `connection_lost` follows once the
+//! buffer is written (or at once after an error), and with it the socket is closed and the protocol let go.
+//!
+//! The transport's own callbacks into the protocol may close it, change the protocol, write, or pause; so each takes
+//! what it needs out of the state first and looks at the state again afterwards.
+
+mod closing;
+mod flow_control;
+mod info;
+mod reading;
+mod write_buffer;
+mod writing;
+
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+
+use pyo3::exceptions::PyKeyError;
+use pyo3::gc::{PyTraverseError, PyVisit};
+use pyo3::prelude::*;
+
+use crate::address::Address;
+use crate::cpython::attached_cell::AttachedCell;
+use crate::cpython::{asyncio, context, descriptor};
+use crate::errors;
+use crate::event_loop::{Direction, EventLoop, Watcher};
+use crate::item::Item;
+use crate::listener::SocketKind;
+use flow_control::FlowControl;
+use write_buffer::WriteBuffer;
+
+/// A socket that Python doesn't know yet.
+pub struct NativeSocket {
+    /// The open socket.
+    pub descriptor: OwnedFd,
+    /// What it is.
+    pub kind: SocketKind,
+}
+
+/// Who owns the descriptor. Python's object is made only when somebody asks for it.
+enum Socket {
+    Native(NativeSocket),
+    Python(Py<PyAny>),
+}
+
+/// How the protocol takes what was read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Style {
+    /// `data_received(bytes)`.
+    Streaming,
+    /// `get_buffer` and `buffer_updated`.
+    Buffered,
+}
+
+/// The transport of a stream socket.
+#[pyclass(frozen, weakref, module = "ioxide")]
+pub struct SocketTransport {
+    event_loop: Py<EventLoop>,
+    fd: RawFd,
+    local_address: Address,
+    peer_address: Address,
+    /// The context that the protocol reads in: a copy of what was current when the transport was made.
+    context: Py<PyAny>,
+    state: AttachedCell<State>,
+}
+
+struct State {
+    /// `None` once `connection_lost` was called.
+    socket: Option<Socket>,
+    protocol: Option<Py<PyAny>>,
+    style: Style,
+    server: Option<Py<PyAny>>,
+    /// `asyncio.trsock.TransportSocket`, once somebody asked for it.
+    transport_socket: Option<Py<PyAny>>,
+    /// What `get_extra_info` knows besides the sockets and their addresses.
+    extra: Option<Py<PyAny>>,
+    /// Resolved when the protocol was told of the connection.
+    waiter: Option<Py<PyAny>>,
+    /// Resolved when the write buffer is empty: `sendfile` waits for that.
+    empty_waiter: Option<Py<PyAny>>,
+    buffer: WriteBuffer,
+    flow_control: FlowControl,
+    is_started: bool,
+    is_closing: bool,
+    is_paused: bool,
+    /// `write_eof` was called.
+    has_written_eof: bool,
+    /// How often something was written in vain since the connection was lost; zero while it isn't.
+    lost_writes: u32,
+}
+
+impl SocketTransport {
+    /// Makes a transport of a socket of Python's.
+    ///
+    /// # Errors
+    /// What the socket's methods raise.
+    pub fn from_python_socket<'py>(
+        event_loop: &Bound<'py, EventLoop>,
+        socket: &Bound<'py, PyAny>,
+        protocol: &Bound<'py, PyAny>,
+        waiter: Option<Bound<'py, PyAny>>,
+        extra: Option<Bound<'py, PyAny>>,
+        server: Option<Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, Self>> {
+        let fd = socket.call_method0("fileno")?.extract()?;
+        let peer = Address::from_kernel(rustix::net::getpeername(descriptor::borrow(fd)?).ok().flatten());
+        let state = State::new(Socket::Python(socket.clone().unbind()), waiter, extra);
+        Self::make(event_loop, fd, peer, protocol, server, state)
+    }
+
+    /// Makes a transport of a socket that was just accepted.
+    ///
+    /// # Errors
+    /// What `connection_made`'s scheduling raises: nothing, unless memory is out.
+    pub fn from_native_socket<'py>(
+        event_loop: &Bound<'py, EventLoop>,
+        socket: NativeSocket,
+        peer: Address,
+        protocol: &Bound<'py, PyAny>,
+        server: Option<Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, Self>> {
+        let fd = socket.descriptor.as_raw_fd();
+        let state = State::new(Socket::Native(socket), None, None);
+        Self::make(event_loop, fd, peer, protocol, server, state)
+    }
+
+    fn make<'py>(
+        event_loop: &Bound<'py, EventLoop>,
+        fd: RawFd,
+        peer_address: Address,
+        protocol: &Bound<'py, PyAny>,
+        server: Option<Bound<'py, PyAny>>,
+        mut state: State,
+    ) -> PyResult<Bound<'py, Self>> {
+        let py = event_loop.py();
+        let source = descriptor::borrow(fd)?;
+        // The kernel refuses it for a Unix socket, which has nothing to switch off.
+        let _ = rustix::net::sockopt::set_tcp_nodelay(source, true);
+        let local_address = rustix::net::getsockname(source).map_or(Address::Unknown, |address| {
+            Address::from_kernel(Some(address))
+        });
+        state.style = Style::of(protocol)?;
+        state.protocol = Some(protocol.clone().unbind());
+        state.server = server.clone().map(Bound::unbind);
+        let transport = Self {
+            event_loop: event_loop.clone().unbind(),
+            fd,
+            local_address,
+            peer_address,
+            context: context::copy_current(py)?,
+            state: AttachedCell::new(state),
+        };
+        let transport = Bound::new(py, transport)?;
+        event_loop.get().set_transport(py, fd, true);
+        if let Some(server) = server {
+            asyncio::ATTACH.get(py)?.call1((server, &transport))?;
+        }
+        let connection_made = protocol.getattr(pyo3::intern!(py, "connection_made"))?;
+        event_loop.call_method1(pyo3::intern!(py, "call_soon"), (connection_made, &transport))?;
+        event_loop.get().push(py, Item::Start(transport.clone().unbind()));
+        Ok(transport)
+    }
+
+    /// The protocol was told of the connection: reading begins, and whoever waits for the connection goes on.
+    ///
+    /// # Errors
+    /// What the waiter's methods raise: nothing.
+    pub fn start(slf: &Bound<'_, Self>) -> PyResult<()> {
+        let py = slf.py();
+        let transport = slf.get();
+        let waiter = transport.state.with(py, |state| {
+            state.is_started = true;
+            state.waiter.take()
+        });
+        if transport.is_reading(py) {
+            Self::begin_reading(slf)?;
+        }
+        let Some(waiter) = waiter else { return Ok(()) };
+        // Whoever waited may have been cancelled.
+        if waiter.call_method0(py, "done")?.is_truthy(py)? {
+            return Ok(());
+        }
+        waiter.call_method1(py, "set_result", (py.None(),)).map(drop)
+    }
+
+    fn begin_reading(slf: &Bound<'_, Self>) -> PyResult<()> {
+        Self::watch(slf, Direction::Read)
+    }
+
+    fn watch(slf: &Bound<'_, Self>, direction: Direction) -> PyResult<()> {
+        let py = slf.py();
+        let transport = slf.get();
+        let watcher = Watcher::Transport(slf.clone().unbind());
+        let replaced = transport.event_loop.get().watch(py, transport.fd, direction, watcher)?;
+        drop(replaced);
+        Ok(())
+    }
+
+    /// Ceases to watch. A descriptor that was closed isn't ours any more: it may have a new owner by now.
+    fn unwatch(&self, py: Python<'_>, direction: Direction) {
+        if self.state.with(py, |state| state.socket.is_some()) {
+            drop(self.event_loop.get().unwatch(py, self.fd, direction));
+        }
+    }
+
+    fn protocol(&self, py: Python<'_>) -> Option<Py<PyAny>> {
+        self.state.with(py, |state| state.protocol.as_ref().map(|protocol| protocol.clone_ref(py)))
+    }
+
+    fn is_debug(&self) -> bool {
+        self.event_loop.get().is_debug()
+    }
+
+    /// Logs a line with the transport in it, in debug mode.
+    fn log(slf: &Bound<'_, Self>, message: &str) -> PyResult<()> {
+        if slf.get().is_debug() {
+            asyncio::LOGGER.get(slf.py())?.call_method1("debug", (message, slf))?;
+        }
+        Ok(())
+    }
+
+    /// Reports a failure to the loop's exception handler.
+    fn report(slf: &Bound<'_, Self>, message: &str, error: &PyErr) -> PyResult<()> {
+        let py = slf.py();
+        let transport = slf.get();
+        let protocol = transport.protocol(py).map_or_else(|| py.None(), |protocol| protocol);
+        let details = [("transport", slf.as_any()), ("protocol", protocol.bind(py))];
+        errors::report(transport.event_loop.bind(py), message, error, &details)
+    }
+}
+
+impl State {
+    fn new(socket: Socket, waiter: Option<Bound<'_, PyAny>>, extra: Option<Bound<'_, PyAny>>) -> Self {
+        Self {
+            socket: Some(socket),
+            protocol: None,
+            style: Style::Streaming,
+            server: None,
+            transport_socket: None,
+            extra: extra.map(Bound::unbind),
+            waiter: waiter.map(Bound::unbind),
+            empty_waiter: None,
+            buffer: WriteBuffer::new(),
+            flow_control: FlowControl::new(),
+            is_started: false,
+            is_closing: false,
+            is_paused: false,
+            has_written_eof: false,
+            lost_writes: 0,
+        }
+    }
+
+    fn is_lost(&self) -> bool {
+        self.lost_writes > 0
+    }
+}
+
+impl Style {
+    fn of(protocol: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let is_buffered = protocol.is_instance(asyncio::BUFFERED_PROTOCOL.get(protocol.py())?)?;
+        Ok(if is_buffered { Self::Buffered } else { Self::Streaming })
+    }
+}
+
+#[pymethods]
+impl SocketTransport {
+    /// Replaces the protocol. What was read before has gone to the old one.
+    fn set_protocol(&self, protocol: &Bound<'_, PyAny>) -> PyResult<()> {
+        let style = Style::of(protocol)?;
+        let before = self.state.with(protocol.py(), |state| {
+            state.style = style;
+            state.protocol.replace(protocol.clone().unbind())
+        });
+        drop(before);
+        Ok(())
+    }
+
+    /// The protocol, `None` once the connection is lost.
+    fn get_protocol(&self, py: Python<'_>) -> Option<Py<PyAny>> {
+        self.protocol(py)
+    }
+
+    /// Whether the transport is closing or closed.
+    fn is_closing(&self, py: Python<'_>) -> bool {
+        self.state.with(py, |state| state.is_closing)
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.event_loop)?;
+        visit.call(&self.context)?;
+        self.state.traverse(|state| {
+            if let Some(Socket::Python(socket)) = &state.socket {
+                visit.call(socket)?;
+            }
+            visit.call(&state.protocol)?;
+            visit.call(&state.server)?;
+            visit.call(&state.transport_socket)?;
+            visit.call(&state.extra)?;
+            visit.call(&state.waiter)?;
+            visit.call(&state.empty_waiter)
+        })
+    }
+
+    /// Breaks cycles. The socket stays: what is left of the transport warns of it and closes it.
+    fn __clear__(&self, py: Python<'_>) {
+        let cleared = self.state.with(py, |state| {
+            (state.protocol.take(), state.extra.take(), state.waiter.take(), state.empty_waiter.take())
+        });
+        drop(cleared);
+    }
+
+    /// To `isinstance`, a transport of asyncio's.
+    #[getter(__class__)]
+    fn class<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        asyncio::TRANSPORT.get(py).cloned()
+    }
+}
+
+impl Socket {
+    fn descriptor<'fd>(&'fd self, number: RawFd) -> PyResult<BorrowedFd<'fd>> {
+        match self {
+            Self::Native(socket) => Ok(socket.descriptor.as_fd()),
+            Self::Python(_) => descriptor::borrow(number),
+        }
+    }
+}
+
+/// What `extra[key]` is, if there is such a thing.
+fn lookup<'py>(extra: &Bound<'py, PyAny>, key: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyAny>>> {
+    match extra.get_item(key) {
+        Ok(value) => Ok(Some(value)),
+        Err(error) if error.is_instance_of::<PyKeyError>(extra.py()) => Ok(None),
+        Err(error) => Err(error),
+    }
+}

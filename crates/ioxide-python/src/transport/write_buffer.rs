@@ -1,0 +1,108 @@
+//! What a transport still has to write.
+
+use std::collections::VecDeque;
+use std::io::IoSlice;
+use std::os::fd::BorrowedFd;
+
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+use rustix::io::Errno;
+use rustix::net::{SendAncillaryBuffer, SendFlags};
+
+use crate::cpython::buffer::Contiguous;
+
+/// How many pieces go to the kernel in one call. It takes up to 1024; beyond some dozens it makes no difference.
+const MAX_PIECES: usize = 64;
+
+/// Pieces of data in the order in which they are to be sent.
+pub struct WriteBuffer {
+    pieces: VecDeque<Piece>,
+    /// The sum of the pieces' lengths.
+    size: usize,
+}
+
+/// A piece, or what is left of it.
+pub enum Piece {
+    /// `bytes`, which nobody can change: kept as they are, up to the position where sending goes on.
+    Bytes(Py<PyBytes>, usize),
+    /// A copy of what could be changed after `write` has returned.
+    Copy(Box<[u8]>, usize),
+}
+
+impl Piece {
+    /// What is left of `data` when its first `sent` bytes have gone.
+    pub fn rest_of(data: &Contiguous<'_>, sent: usize) -> Self {
+        match data {
+            Contiguous::Bytes(bytes) => Self::Bytes(bytes.clone().unbind(), sent),
+            Contiguous::Buffer(_) => Self::Copy(data.read(|data| data[sent..].into()), 0),
+        }
+    }
+
+    fn bytes<'a>(&'a self, py: Python<'a>) -> &'a [u8] {
+        match self {
+            Self::Bytes(bytes, position) => &bytes.as_bytes(py)[*position..],
+            Self::Copy(bytes, position) => &bytes[*position..],
+        }
+    }
+
+    fn advance(&mut self, count: usize) {
+        match self {
+            Self::Bytes(_, position) | Self::Copy(_, position) => *position += count,
+        }
+    }
+}
+
+impl WriteBuffer {
+    pub const fn new() -> Self {
+        Self { pieces: VecDeque::new(), size: 0 }
+    }
+
+    /// How many bytes there are.
+    pub fn size(&self) -> usize {
+        self.size
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.size == 0
+    }
+
+    /// Puts a piece behind the others.
+    pub fn push(&mut self, py: Python<'_>, piece: Piece) {
+        self.size += piece.bytes(py).len();
+        self.pieces.push_back(piece);
+    }
+
+    /// Takes everything out, for the caller to drop.
+    #[must_use]
+    pub fn take(&mut self) -> VecDeque<Piece> {
+        self.size = 0;
+        std::mem::take(&mut self.pieces)
+    }
+
+    /// Sends as much as the kernel takes in one call. Returns the pieces that have gone, for the caller to drop.
+    ///
+    /// # Errors
+    /// The kernel's, `EAGAIN` among them.
+    pub fn send(&mut self, py: Python<'_>, socket: BorrowedFd<'_>) -> Result<Vec<Piece>, Errno> {
+        let slices: Vec<_> = self.pieces.iter().take(MAX_PIECES).map(|piece| IoSlice::new(piece.bytes(py))).collect();
+        let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
+        let sent = rustix::net::sendmsg(socket, &slices, &mut SendAncillaryBuffer::default(), flags)?;
+        Ok(self.sent(py, sent))
+    }
+
+    fn sent(&mut self, py: Python<'_>, mut count: usize) -> Vec<Piece> {
+        self.size -= count;
+        let mut gone = Vec::new();
+        while let Some(mut piece) = self.pieces.pop_front() {
+            let length = piece.bytes(py).len();
+            if length > count {
+                piece.advance(count);
+                self.pieces.push_front(piece);
+                break;
+            }
+            count -= length;
+            gone.push(piece);
+        }
+        gone
+    }
+}

@@ -1,0 +1,72 @@
+//! The mailbox: what other threads send to the loop, without a lock of the loop's own in their way.
+//!
+//! Any thread sends; the thread that runs the loop receives, once a turn.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::reactor::{Waker, WeakWaker};
+
+/// A queue that any thread may send to. Clones send to the same loop.
+#[derive(Debug)]
+pub struct Mailbox<T> {
+    queue: Arc<Mutex<Vec<T>>>,
+    waker: WeakWaker,
+}
+
+impl<T> Mailbox<T> {
+    /// Makes an empty mailbox whose senders end the wait of the reactor that `waker` belongs to. They may go on sending
+    /// when the reactor is gone; nobody receives it then.
+    #[must_use]
+    pub fn new(waker: &Waker) -> Self {
+        Self { queue: Arc::default(), waker: waker.downgrade() }
+    }
+
+    /// Sends `item` to the loop and wakes it if it sleeps.
+    pub fn send(&self, item: T) {
+        self.lock().push(item);
+        self.waker.wake();
+    }
+
+    /// Whether nothing was sent since the last [`Mailbox::receive`].
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.lock().is_empty()
+    }
+
+    /// Takes out what was sent, in order.
+    #[must_use]
+    pub fn receive(&self) -> Vec<T> {
+        std::mem::take(&mut *self.lock())
+    }
+
+    /// No code that can panic runs under the lock, so a poisoned lock holds a queue that is whole.
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<T>> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<T> Clone for Mailbox<T> {
+    fn clone(&self) -> Self {
+        Self { queue: Arc::clone(&self.queue), waker: self.waker.clone() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::reactor::{Events, Reactor};
+
+    #[test]
+    fn what_threads_send_arrives_in_order_and_ends_the_wait() {
+        let reactor = Reactor::new().unwrap();
+        let mailbox = Mailbox::new(reactor.waker());
+        let sender = mailbox.clone();
+        let asleep = reactor.waker().fall_asleep();
+        let thread = std::thread::spawn(move || (0..3).for_each(|number| sender.send(number)));
+        reactor.poll(&mut Events::new(), None).unwrap();
+        drop(asleep);
+        thread.join().unwrap();
+        assert_eq!(mailbox.receive(), [0, 1, 2]);
+        assert!(mailbox.is_empty());
+    }
+}

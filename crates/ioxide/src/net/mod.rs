@@ -1,0 +1,3 @@
+//! The network: for now, names and addresses.
+
+pub mod lookup;

@@ -1,0 +1,120 @@
+//! One turn of a loop: poll, take in what is ready and what other threads sent, fire timers, run.
+//!
+//! The order is asyncio's. What became ready is only queued while it is collected; it runs afterwards, behind what was
+//! queued before. What is queued by what runs belongs to the next turn.
+//!
+//! A turn is the same for a loop that runs Rust futures and for one that runs Python's callbacks. What differs is the
+//! [`Driver`].
+
+use std::io;
+
+use crate::clock::{self, Nanoseconds};
+use crate::reactor::{Event, Events, Reactor};
+use crate::schedule::{Poll, Schedule};
+
+/// What a loop is made of, and what it runs.
+///
+/// What runs may do anything to the loop, this turn's included: schedule, cancel, stop watching, stop the loop, start
+/// another. So a turn borrows the schedule only within [`Driver::with_schedule`], and holds nothing while it runs items.
+pub trait Driver {
+    /// What is scheduled.
+    type Item;
+    /// What ends the run of a loop.
+    type Error;
+
+    /// Lends the schedule for as long as `access` takes. `access` runs nothing and drops no item.
+    fn with_schedule<R>(&self, access: impl FnOnce(&mut Schedule<Self::Item>) -> R) -> R;
+
+    /// Whether any descriptor is watched.
+    fn is_watching(&self) -> bool;
+
+    /// Whether the loop was told to stop, so that this turn mustn't wait.
+    fn is_stopping(&self) -> bool;
+
+    /// The loop's time: the clock by which its timers' deadlines are meant. It may be a test's.
+    ///
+    /// # Errors
+    /// What a clock of the program's own raises.
+    fn time(&self) -> Result<Nanoseconds, Self::Error>;
+
+    /// The loop's reactor.
+    fn reactor(&self) -> &Reactor;
+
+    /// Whether another thread sent something that [`Driver::receive`] will take in.
+    fn has_mail(&self) -> bool;
+
+    /// Queues what other threads sent.
+    fn receive(&self);
+
+    /// Polls the reactor. Called with a timeout of zero when the turn mustn't wait; a driver that waits lets other
+    /// threads in meanwhile.
+    ///
+    /// # Errors
+    /// What the poll gives. A poll that a signal interrupts finds nothing and isn't an error, unless what handles the
+    /// signal makes it one.
+    fn poll(&self, events: &mut Events, timeout: Option<Nanoseconds>) -> Result<(), Self::Error>;
+
+    /// Queues whatever waits for `event`.
+    fn dispatch(&self, event: Event);
+
+    /// Runs one item.
+    ///
+    /// # Errors
+    /// Only what is to end the run of the loop: an item's ordinary failure is the driver's to report.
+    fn run(&self, item: Self::Item) -> Result<(), Self::Error>;
+}
+
+/// Takes one turn. `events` is the caller's only so that its memory is kept from turn to turn.
+///
+/// # Errors
+/// The driver's; what is queued stays queued.
+pub fn turn<D: Driver>(driver: &D, events: &mut Events) -> Result<(), D::Error> {
+    poll(driver, events)?;
+    driver.receive();
+    let has_timers = driver.with_schedule(|schedule| !schedule.timers.is_empty());
+    let time = if has_timers { Some(driver.time()?) } else { None };
+    let batch = driver.with_schedule(|schedule| schedule.begin_batch(time));
+    for _ in 0..batch {
+        // Closing the loop from within empties the queue.
+        let Some(item) = driver.with_schedule(|schedule| schedule.ready.pop()) else { break };
+        driver.run(item)?;
+    }
+    Ok(())
+}
+
+fn poll<D: Driver>(driver: &D, events: &mut Events) -> Result<(), D::Error> {
+    let is_watching = driver.is_watching();
+    match driver.with_schedule(|schedule| schedule.next_poll(is_watching, clock::monotonic)) {
+        Poll::Skip => return Ok(()),
+        Poll::Now => driver.poll(events, Some(0))?,
+        Poll::Wait(_) if driver.is_stopping() => driver.poll(events, Some(0))?,
+        Poll::Wait(deadline) => {
+            let timeout = match deadline {
+                Some(deadline) => Some(deadline.saturating_sub(driver.time()?).max(0)),
+                None => None,
+            };
+            wait(driver, events, timeout)?;
+        }
+    }
+    for event in events.iter() {
+        driver.dispatch(event);
+    }
+    events.clear();
+    driver.with_schedule(|schedule| schedule.polled(clock::monotonic()));
+    Ok(())
+}
+
+/// Waits, unless another thread sends something before the wait begins.
+fn wait<D: Driver>(driver: &D, events: &mut Events, timeout: Option<Nanoseconds>) -> Result<(), D::Error> {
+    let asleep = driver.reactor().waker().fall_asleep();
+    let timeout = if driver.has_mail() { Some(0) } else { timeout };
+    let result = driver.poll(events, timeout);
+    drop(asleep);
+    result
+}
+
+/// Whether a poll that failed was merely interrupted by a signal.
+#[must_use]
+pub fn is_interruption(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::Interrupted
+}

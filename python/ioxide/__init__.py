@@ -1,0 +1,23 @@
+"""asyncio in Rust: the event loop, and what is built on it.
+
+`ioxide.run(main())` runs a coroutine as `asyncio.run` does; `new_event_loop` is what `loop_factory` arguments take;
+`python -m ioxide app.py` runs a program that knows nothing of ioxide.
+"""
+
+from __future__ import annotations
+
+from ioxide._ioxide import Handle, SocketTransport, TimerHandle, __version__
+from ioxide._loop import Loop, new_event_loop
+from ioxide._policy import EventLoopPolicy
+from ioxide._runners import run
+
+__all__ = [
+    "EventLoopPolicy",
+    "Handle",
+    "Loop",
+    "SocketTransport",
+    "TimerHandle",
+    "__version__",
+    "new_event_loop",
+    "run",
+]

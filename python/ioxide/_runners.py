@@ -1,0 +1,25 @@
+"""`ioxide.run`: asyncio's `run`, on a loop of ioxide."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+from ioxide._loop import new_event_loop
+
+__all__ = ["run"]
+
+_T = TypeVar("_T")
+
+
+def run(main: Coroutine[Any, Any, _T], *, debug: bool | None = None) -> _T:
+    """Run the coroutine `main` on a new loop, and close the loop. Otherwise as `asyncio.run`.
+
+    Returns what `main` returns and raises what it raises. Raises `RuntimeError` if a loop is running in this thread
+    already, and `ValueError` if `main` isn't a coroutine.
+    """
+    if asyncio.events._get_running_loop() is not None:
+        raise RuntimeError("ioxide.run() cannot be called from a running event loop")
+    with asyncio.Runner(debug=debug, loop_factory=new_event_loop) as runner:
+        return runner.run(main)

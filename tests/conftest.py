@@ -1,0 +1,72 @@
+"""Fixtures that run each test on asyncio's own loop and on ioxide, and check what is left behind.
+
+A test takes `loop` (a fresh event loop) or `run` (runs one coroutine on it). Both come twice: the expectation that
+holds on asyncio is the one that ioxide has to meet. The teardown closes the loop and fails the test when a task, a
+descriptor, or a report to the exception handler is left over.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any
+
+import ioxide
+import pytest
+
+LoopFactory = Callable[[], asyncio.AbstractEventLoop]
+
+LOOP_FACTORIES: dict[str, LoopFactory] = {
+    "asyncio": asyncio.SelectorEventLoop,
+    "ioxide": ioxide.new_event_loop,
+}
+
+
+def open_descriptors() -> set[str]:
+    """Name every open descriptor of this process by number and target."""
+    found = set()
+    for number in os.listdir("/proc/self/fd"):
+        try:
+            found.add(f"{number} -> {os.readlink(f'/proc/self/fd/{number}')}")
+        except OSError:
+            continue  # the descriptor that listed the directory
+    return found
+
+
+@pytest.fixture(params=sorted(LOOP_FACTORIES))
+def loop_factory(request: pytest.FixtureRequest) -> LoopFactory:
+    """What makes a loop: asyncio's, then ioxide's."""
+    return LOOP_FACTORIES[request.param]
+
+
+@pytest.fixture
+def reports() -> list[dict[str, Any]]:
+    """What reached the loop's exception handler. A test that expects a report takes it out of this list."""
+    return []
+
+
+@pytest.fixture
+def loop(loop_factory: LoopFactory, reports: list[dict[str, Any]]) -> Iterator[asyncio.AbstractEventLoop]:
+    """A fresh loop, closed and checked at the end of the test."""
+    gc.collect()
+    before = open_descriptors()
+    loop = loop_factory()
+    loop.set_exception_handler(lambda _, context: reports.append(context))
+    yield loop
+    if not loop.is_closed():
+        left_over = asyncio.all_tasks(loop)
+        loop.run_until_complete(loop.shutdown_asyncgens())
+        loop.run_until_complete(loop.shutdown_default_executor())
+        loop.close()
+        assert not left_over, f"tasks still pending: {left_over}"
+    gc.collect()
+    assert reports == []
+    assert open_descriptors() - before == set()
+
+
+@pytest.fixture
+def run(loop: asyncio.AbstractEventLoop) -> Callable[[Awaitable[Any]], Any]:
+    """Run one awaitable to its end on the loop under test."""
+    return loop.run_until_complete
