@@ -116,7 +116,8 @@ def test_a_server_listens_on_the_port_that_is_given(loop: Loop, run: Run, as_tex
     async def main() -> None:
         with socket.create_server(("127.0.0.1", 0)) as probe:
             port = probe.getsockname()[1]
-        server = await loop.create_server(EchoProtocol, "127.0.0.1", str(port) if as_text else port)
+        given: Any = str(port) if as_text else port
+        server = await loop.create_server(EchoProtocol, "127.0.0.1", given)
         assert server.sockets[0].getsockname() == ("127.0.0.1", port)
         await closed(server)
 
@@ -201,7 +202,7 @@ def test_keep_alive_is_set_on_the_sockets(loop: Loop, run: Run, keep_alive: bool
 
 
 @pytest.mark.parametrize(("given", "expected"), [({}, 100), ({"backlog": 37}, 37)])
-def test_the_backlog_is_given_to_listen(loop: Loop, run: Run, given: dict[str, int], expected: int) -> None:
+def test_the_backlog_is_given_to_listen(loop: Loop, run: Run, given: dict[str, Any], expected: int) -> None:
     async def main() -> None:
         server = await loop.create_server(EchoProtocol, "127.0.0.1", 0, **given)
         # For a listening socket, tcpi_sacked of Linux' struct tcp_info is the longest queue of connections.
@@ -310,7 +311,7 @@ def test_arguments_that_contradict_each_other_are_refused(
 ) -> None:
     async def main() -> None:
         with socket.socket() as sock:
-            given = {name: sock if name == "sock" else value for name, value in arguments.items()}
+            given: dict[str, Any] = {name: sock if name == "sock" else value for name, value in arguments.items()}
             with pytest.raises(kind, match=f"^{message}$"):
                 await loop.create_server(EchoProtocol, **given)
             assert sock.fileno() != -1

@@ -30,6 +30,14 @@ def pool() -> Iterator[concurrent.futures.ThreadPoolExecutor]:
         yield pool
 
 
+@pytest.fixture
+def release(loop: Loop, pool: concurrent.futures.Executor) -> Iterator[threading.Event]:
+    """Give the event that jobs wait for. It is set at the end, so that a test that fails leaves no thread waiting."""
+    event = threading.Event()
+    yield event
+    event.set()
+
+
 def thread_name() -> str:
     """Return the name of the thread this runs in."""
     return threading.current_thread().name
@@ -69,9 +77,7 @@ def test_jobs_of_the_default_executor_run_side_by_side(run: Run, loop: Loop) -> 
     run(main())
 
 
-def test_the_loop_goes_on_while_a_job_runs(run: Run, loop: Loop) -> None:
-    release = threading.Event()
-
+def test_the_loop_goes_on_while_a_job_runs(run: Run, loop: Loop, release: threading.Event) -> None:
     async def main() -> None:
         future = loop.run_in_executor(None, release.wait)
         for _ in range(100):
@@ -138,8 +144,9 @@ def test_the_default_executor_must_be_a_thread_pool(loop: Loop) -> None:
             loop.set_default_executor(wrong)  # type: ignore[arg-type]
 
 
-def test_a_job_cancelled_before_it_starts_does_not_run(run: Run, loop: Loop, pool: concurrent.futures.Executor) -> None:
-    release = threading.Event()
+def test_a_job_cancelled_before_it_starts_does_not_run(
+    run: Run, loop: Loop, pool: concurrent.futures.Executor, release: threading.Event
+) -> None:
     ran: list[str] = []
 
     async def main() -> None:
@@ -156,8 +163,8 @@ def test_a_job_cancelled_before_it_starts_does_not_run(run: Run, loop: Loop, poo
     assert ran == ["third"]
 
 
-def test_cancelling_the_await_of_a_running_job_lets_the_job_end(run: Run, loop: Loop) -> None:
-    started, release, ended = threading.Event(), threading.Event(), threading.Event()
+def test_cancelling_the_await_of_a_running_job_lets_the_job_end(run: Run, loop: Loop, release: threading.Event) -> None:
+    started, ended = threading.Event(), threading.Event()
 
     def job() -> None:
         started.set()
@@ -177,9 +184,7 @@ def test_cancelling_the_await_of_a_running_job_lets_the_job_end(run: Run, loop: 
     run(main())
 
 
-def test_wait_for_gives_up_on_a_job(run: Run, loop: Loop) -> None:
-    release = threading.Event()
-
+def test_wait_for_gives_up_on_a_job(run: Run, loop: Loop, release: threading.Event) -> None:
     async def main() -> None:
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(loop.run_in_executor(None, release.wait), SHORT)
@@ -213,8 +218,9 @@ def test_many_jobs_all_come_back(run: Run, loop: Loop) -> None:
     run(main())
 
 
-def test_shutdown_default_executor_waits_for_the_jobs_and_ends_the_threads(loop: Loop) -> None:
-    release = threading.Event()
+def test_shutdown_default_executor_waits_for_the_jobs_and_ends_the_threads(
+    loop: Loop, release: threading.Event
+) -> None:
     threads: list[threading.Thread] = []
     ended: list[str] = []
 
@@ -256,9 +262,7 @@ def test_shutdown_default_executor_takes_a_timeout(run: Run, loop: Loop) -> None
 
 
 @pytest.mark.skipif(sys.version_info < (3, 13), reason="3.12.1 waits for the jobs whatever the time-out")
-def test_shutdown_default_executor_gives_up_after_its_timeout(run: Run, loop: Loop) -> None:
-    release = threading.Event()
-
+def test_shutdown_default_executor_gives_up_after_its_timeout(run: Run, loop: Loop, release: threading.Event) -> None:
     async def main() -> None:
         future = loop.run_in_executor(None, release.wait)
         message = rf"^The executor did not finishing joining its threads within {SHORT} seconds\.$"
@@ -271,8 +275,9 @@ def test_shutdown_default_executor_gives_up_after_its_timeout(run: Run, loop: Lo
     run(main())
 
 
-def test_close_does_not_wait_for_the_jobs(loop: Loop, pool: concurrent.futures.ThreadPoolExecutor) -> None:
-    release = threading.Event()
+def test_close_does_not_wait_for_the_jobs(
+    loop: Loop, pool: concurrent.futures.ThreadPoolExecutor, release: threading.Event
+) -> None:
     loop.set_default_executor(pool)
     job = pool.submit(release.wait)
     loop.close()
@@ -338,7 +343,7 @@ def test_the_loop_runs_in_a_thread_of_its_own(loop: Loop) -> None:
         await asyncio.sleep(0)
         return thread_name()
 
-    thread = threading.Thread(target=loop.run_forever, name="loop's own")
+    thread = threading.Thread(target=loop.run_forever, name="loop's own", daemon=True)
     thread.start()
     assert asyncio.run_coroutine_threadsafe(name(), loop).result() == "loop's own"
     assert loop.is_running()
@@ -348,8 +353,9 @@ def test_the_loop_runs_in_a_thread_of_its_own(loop: Loop) -> None:
     assert loop.run_until_complete(name()) == thread_name()
 
 
-def test_a_job_that_ends_after_its_loop_was_closed_does_no_harm(loop: Loop, pool: concurrent.futures.Executor) -> None:
-    release = threading.Event()
+def test_a_job_that_ends_after_its_loop_was_closed_does_no_harm(
+    loop: Loop, pool: concurrent.futures.Executor, release: threading.Event
+) -> None:
     future = loop.run_in_executor(pool, release.wait)
     future.cancel()
     loop.close()

@@ -106,18 +106,21 @@ def test_thousands_of_idle_connections_are_kept_and_then_served(loop: Loop, run:
         host, port = server.sockets[0].getsockname()
         command = [sys.executable, "-c", CLIENT, host, str(port), str(number)]
         with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as clients:
-            assert clients.stdin is not None
-            assert clients.stdout is not None
-            line = await loop.run_in_executor(None, clients.stdout.readline)
-            assert line == f"connected {number}\n", f"not all of {number} connections were made"
-            await several_turns()
-            assert len(counted.open) == number, f"{len(counted.open)} of {number} connections are open"
-            clients.stdin.write("go on\n")
-            clients.stdin.flush()
-            line = await loop.run_in_executor(None, clients.stdout.readline)
-            assert line == f"answered {number}\n", f"not all of {number} connections were served"
-            await counted.all_lost
-            assert counted.errors == [], f"of {number} connections"
+            try:
+                assert clients.stdin is not None
+                assert clients.stdout is not None
+                line = await loop.run_in_executor(None, clients.stdout.readline)
+                assert line == f"connected {number}\n", f"not all of {number} connections were made"
+                await several_turns()
+                assert len(counted.open) == number, f"{len(counted.open)} of {number} connections are open"
+                clients.stdin.write("go on\n")
+                clients.stdin.flush()
+                line = await loop.run_in_executor(None, clients.stdout.readline)
+                assert line == f"answered {number}\n", f"not all of {number} connections were served"
+                await counted.all_lost
+                assert counted.errors == [], f"of {number} connections"
+            finally:
+                clients.kill()
         server.close()
         await server.wait_closed()
 

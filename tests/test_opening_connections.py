@@ -71,7 +71,8 @@ async def echoed(transport: asyncio.Transport, protocol: RecordingProtocol) -> b
 def test_a_connection_is_made_to_a_number_or_a_name(loop: Loop, run: Run, host: str, as_text: bool) -> None:
     async def main() -> None:
         async with serving(host="::1" if host == "::1" else "127.0.0.1") as (_, port):
-            pair = await loop.create_connection(RecordingProtocol, host, str(port) if as_text else port)
+            given: Any = str(port) if as_text else port
+            pair = await loop.create_connection(RecordingProtocol, host, given)
             assert await echoed(*pair)
 
     run(main())
@@ -194,12 +195,15 @@ def test_when_all_addresses_fail_alike_one_of_their_errors_is_raised(loop: Loop,
 
 @pytest.mark.skipif(sys.version_info < (3, 12), reason="all_errors came with 3.12")
 def test_all_errors_are_raised_together_when_asked_for(loop: Loop, run: Run, resolve: Resolve) -> None:
+    # The stubs of asyncio don't know the argument.
+    options: dict[str, Any] = {"all_errors": True}
+
     async def main() -> None:
         with refusing_address() as first, refusing_address() as second:
             for addresses in ((first, second), (first,)):
                 resolve(*addresses)
                 with pytest.raises(ExceptionGroup, match=r"^create_connection failed") as caught:
-                    await loop.create_connection(RecordingProtocol, "several", 1, all_errors=True)
+                    await loop.create_connection(RecordingProtocol, "several", 1, **options)
                 messages = [str(error) for error in caught.value.exceptions]
                 assert messages == [f"[Errno 111] Connect call failed {address}" for address in addresses]
 
@@ -332,7 +336,7 @@ def test_arguments_that_contradict_each_other_are_refused(
 ) -> None:
     async def main() -> None:
         with socket.socket() as sock:
-            given = {name: sock if name == "sock" else value for name, value in arguments.items()}
+            given: dict[str, Any] = {name: sock if name == "sock" else value for name, value in arguments.items()}
             with pytest.raises(ValueError, match=f"^{message}$"):
                 await loop.create_connection(RecordingProtocol, **given)
 
@@ -420,8 +424,9 @@ def test_an_accepted_socket_gets_a_transport(loop: Loop, run: Run) -> None:
 def test_an_accepted_socket_without_tls_has_no_timeouts_of_it(loop: Loop, run: Run, timeout: str) -> None:
     async def main() -> None:
         with socket.socket() as sock:
+            given: dict[str, Any] = {timeout: 1}
             with pytest.raises(ValueError, match=f"^{timeout} is only meaningful with ssl$"):
-                await loop.connect_accepted_socket(RecordingProtocol, sock, **{timeout: 1})
+                await loop.connect_accepted_socket(RecordingProtocol, sock, **given)
             assert sock.fileno() != -1
 
     run(main())

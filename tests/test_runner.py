@@ -188,13 +188,16 @@ def test_an_interrupt_wakes_a_sleeping_loop(runner: asyncio.Runner) -> None:
         await asyncio.get_running_loop().create_future()
 
     before = signal.signal(signal.SIGUSR2, lambda *_: None)
-    thread = threading.Thread(target=send)
+    thread = threading.Thread(target=send, daemon=True)
     thread.start()
-    with pytest.raises(KeyboardInterrupt):
-        runner.run(main())
-    left.set()
-    thread.join()
-    signal.signal(signal.SIGUSR2, before)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            runner.run(main())
+    finally:
+        asleep.set()
+        left.set()
+        thread.join()
+        signal.signal(signal.SIGUSR2, before)
 
 
 @pytest.mark.usefixtures("interruptible")
@@ -255,7 +258,7 @@ def test_loops_run_side_by_side_in_threads_and_call_each_other(loop_factory: Loo
             following = (position + 1) % number
             loops[following].call_soon_threadsafe(receive, following, token + 1)
 
-    threads = [threading.Thread(target=loop.run_forever) for loop in loops]
+    threads = [threading.Thread(target=loop.run_forever, daemon=True) for loop in loops]
     for thread in threads:
         thread.start()
     loops[0].call_soon_threadsafe(receive, 0, 0)
@@ -276,7 +279,7 @@ def test_a_runner_works_in_a_thread(loop_factory: LoopFactory) -> None:
             results.append(runner.run(main()))
 
     results: list[str] = []
-    thread = threading.Thread(target=run)
+    thread = threading.Thread(target=run, daemon=True)
     thread.start()
     thread.join()
     assert results == ["from a thread of a thread"]

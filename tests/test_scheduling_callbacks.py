@@ -14,7 +14,6 @@ import itertools
 import math
 import random
 import resource
-import signal
 import threading
 import time
 import weakref
@@ -197,7 +196,7 @@ def test_call_soon_threadsafe_wakes_a_sleeping_loop(loop: Loop) -> None:
         loop.call_soon_threadsafe(lambda: ran_in.append(threading.get_ident()))
         loop.call_soon_threadsafe(loop.stop)
 
-    thread = threading.Thread(target=wake)
+    thread = threading.Thread(target=wake, daemon=True)
     thread.start()
     loop.call_soon(loop.call_soon, asleep.set)
     loop.run_forever()
@@ -227,31 +226,6 @@ def test_calls_from_many_threads_all_arrive_each_thread_in_order(loop: Loop) -> 
     assert arrived == {name: list(range(each)) for name in arrived}
 
 
-def test_call_soon_threadsafe_from_a_signal_handler_wakes_the_loop(loop: Loop) -> None:
-    asleep, woken = threading.Event(), threading.Event()
-    main = threading.get_ident()
-
-    def send() -> None:
-        asleep.wait()
-        signal.pthread_kill(main, signal.SIGUSR1)
-        # If it came between Python's last look at signals and the wait for events, it is seen after another.
-        while not woken.wait(0.05):
-            signal.pthread_kill(main, signal.SIGUSR2)
-
-    before = [
-        signal.signal(signal.SIGUSR1, lambda *_: loop.call_soon_threadsafe(loop.stop)),
-        signal.signal(signal.SIGUSR2, lambda *_: None),
-    ]
-    thread = threading.Thread(target=send)
-    thread.start()
-    loop.call_soon(loop.call_soon, asleep.set)
-    loop.run_forever()
-    woken.set()
-    thread.join()
-    signal.signal(signal.SIGUSR1, before[0])
-    signal.signal(signal.SIGUSR2, before[1])
-
-
 def test_the_clock_is_the_monotonic_one(loop: Loop) -> None:
     readings = [time.monotonic()]
     for _ in range(1000):
@@ -260,15 +234,6 @@ def test_the_clock_is_the_monotonic_one(loop: Loop) -> None:
     assert all(isinstance(reading, float) for reading in readings)
     # The last digits may differ by how nanoseconds are turned into a float.
     assert all(later >= earlier - 1e-6 for earlier, later in itertools.pairwise(readings))
-
-
-def test_timers_run_in_the_order_of_their_deadlines(loop: Loop) -> None:
-    ran: list[float] = []
-    now = loop.time()
-    for delay in (3, -1, 2.5, 0, 1, -2):
-        loop.call_at(now - 10 + delay, ran.append, delay)
-    turns(loop)
-    assert ran == [-2, -1, 0, 1, 2.5, 3]
 
 
 def test_timers_of_equal_deadlines_run_once_each_in_the_same_turn(loop: Loop) -> None:

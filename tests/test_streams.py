@@ -176,7 +176,7 @@ def test_a_reader_that_is_full_holds_the_sender_back(run: Run) -> None:
         drained = asyncio.Event()
 
         async def send_much(_: Reader, writer: Writer) -> None:
-            for _ in range(16):
+            for _round in range(16):
                 writer.write(MUCH)
                 await writer.drain()
             drained.set()
@@ -184,6 +184,7 @@ def test_a_reader_that_is_full_holds_the_sender_back(run: Run) -> None:
         async with served_by(send_much, limit=1000) as (reader, writer):
             received = len(await reader.readexactly(1))
             await several_turns()
+            assert isinstance(writer.transport, asyncio.Transport)
             assert not writer.transport.is_reading()
             assert not drained.is_set()
             while data := await reader.read(1 << 20):
@@ -273,12 +274,18 @@ def test_draining_a_closed_writer_says_that_the_connection_is_lost(run: Run) -> 
     run(main())
 
 
+def hold(writer: Writer) -> None:
+    """Read no more from the peer of `writer`."""
+    assert isinstance(writer.transport, asyncio.Transport)
+    writer.transport.pause_reading()
+
+
 def test_who_waits_for_the_buffer_learns_that_the_connection_was_reset(run: Run) -> None:
     async def main() -> None:
         filled = asyncio.Event()
 
         async def reset_when_full(_: Reader, writer: Writer) -> None:
-            writer.transport.pause_reading()
+            hold(writer)
             await filled.wait()
             reset(writer)
 
@@ -298,7 +305,7 @@ def test_who_waits_for_the_buffer_is_let_go_when_the_writer_aborts(run: Run) -> 
         aborted = asyncio.Event()
 
         async def wait_without_reading(_: Reader, writer: Writer) -> None:
-            writer.transport.pause_reading()
+            hold(writer)
             await aborted.wait()
 
         async with served_by(wait_without_reading) as (reader, writer):

@@ -145,7 +145,7 @@ def test_much_data_goes_both_ways_at_once_under_flow_control(run: Run, secured: 
                 assert protocol.calls == ["connection_made", "pause_writing"]
                 assert protocol.transport.get_write_buffer_size() > 512 * 1024
             received = await asyncio.gather(client.receives(len(MUCH)), server.receives(len(MUCH)))
-            assert received == [MUCH, MUCH]
+            assert list(received) == [MUCH, MUCH]
             for protocol in (client, server):
                 await protocol.resumed.wait()
                 assert protocol.transport.get_write_buffer_size() == 0
@@ -259,12 +259,12 @@ def test_a_certificate_that_does_not_verify_is_refused(
         return made[-1]
 
     nobody = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context = {"the authority": client_context, "nobody": nobody, "the machine's": True}[trusting]
+    contexts: dict[str, Any] = {"the authority": client_context, "nobody": nobody, "the machine's": True}
 
     async def main() -> None:
         async with serving(factory, ssl=server_context) as address:
             with pytest.raises(ssl.SSLCertVerificationError, match=message):
-                await loop.create_connection(RecordingProtocol, *address, ssl=context, server_hostname=name)
+                await loop.create_connection(RecordingProtocol, *address, ssl=contexts[trusting], server_hostname=name)
         assert [protocol.calls for protocol in made] == [[]], "the server's protocol is told of no connection"
 
     run(main())
@@ -457,6 +457,8 @@ def test_a_plain_connection_is_upgraded_on_both_sides(
                 loop.start_tls(client.transport, client, client_context, server_hostname="localhost"),
             )
             server_tls, client_tls = secured
+            assert server_tls is not None
+            assert client_tls is not None
             assert client_tls.get_protocol() is client
             assert client_tls.get_extra_info("cipher") is not None
             client_tls.write(b" and go on")
@@ -500,7 +502,7 @@ def test_only_a_transport_of_the_loop_and_a_context_can_be_upgraded(
             ):
                 await loop.start_tls(client.transport, client, None)  # type: ignore[arg-type]
             with pytest.raises(TypeError, match=r"^transport <.*> is not supported by start_tls\(\)$"):
-                await loop.start_tls(asyncio.Transport(), client, client_context)  # type: ignore[arg-type]
+                await loop.start_tls(asyncio.Transport(), client, client_context)
             client.transport.write(b"still plain")
             assert await server.receives(11) == b"still plain"
 

@@ -138,7 +138,7 @@ def test_abort_cuts_a_flushing_close_short(run: Run) -> None:
 @pytest.mark.parametrize("answer", [None, False, 0])
 def test_the_end_of_the_peer_closes_a_transport_whose_protocol_does_not_keep_it(run: Run, answer: Any) -> None:
     class Protocol(RecordingProtocol):
-        def eof_received(self) -> bool:
+        def eof_received(self) -> Any:
             super().eof_received()
             return answer
 

@@ -377,7 +377,7 @@ def no_more_descriptors() -> Iterator[Callable[[], None]]:
 def test_a_server_out_of_descriptors_reports_it_and_accepts_later(
     loop: Loop, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(asyncio.constants, "ACCEPT_RETRY_DELAY", 0.01)
+    monkeypatch.setattr("asyncio.constants.ACCEPT_RETRY_DELAY", 0.01)
     seen: Reports = []
 
     async def main() -> None:

@@ -72,7 +72,7 @@ def test_a_signal_wakes_a_sleeping_loop(loop: Loop) -> None:
         asleep.wait()
         os.kill(os.getpid(), signal.SIGUSR1)
 
-    thread = threading.Thread(target=send)
+    thread = threading.Thread(target=send, daemon=True)
     thread.start()
     loop.add_signal_handler(signal.SIGUSR1, loop.stop)
     loop.call_soon(loop.call_soon, asleep.set)
@@ -198,15 +198,42 @@ def test_an_interrupt_without_a_handler_leaves_a_sleeping_loop(loop: Loop) -> No
             signal.pthread_kill(main, signal.SIGUSR2)
 
     signal.signal(signal.SIGUSR2, lambda *_: None)
-    thread = threading.Thread(target=send)
+    thread = threading.Thread(target=send, daemon=True)
     thread.start()
     loop.call_soon(loop.call_soon, asleep.set)
-    with pytest.raises(KeyboardInterrupt):
-        loop.run_forever()
-    left.set()
-    thread.join()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            loop.run_forever()
+    finally:
+        asleep.set()
+        left.set()
+        thread.join()
     assert not loop.is_running()
     assert loop.run_until_complete(asyncio.sleep(0, "again")) == "again"
+
+
+def test_call_soon_threadsafe_from_a_plain_handler_wakes_a_sleeping_loop(loop: Loop) -> None:
+    asleep, woken = threading.Event(), threading.Event()
+    main = threading.get_ident()
+
+    def send() -> None:
+        asleep.wait()
+        signal.pthread_kill(main, signal.SIGUSR1)
+        # If it came between Python's last look at signals and the wait for events, it is seen after another.
+        while not woken.wait(0.05):
+            signal.pthread_kill(main, signal.SIGUSR2)
+
+    signal.signal(signal.SIGUSR1, lambda *_: loop.call_soon_threadsafe(loop.stop))
+    signal.signal(signal.SIGUSR2, lambda *_: None)
+    thread = threading.Thread(target=send, daemon=True)
+    thread.start()
+    loop.call_soon(loop.call_soon, asleep.set)
+    try:
+        loop.run_forever()
+    finally:
+        asleep.set()
+        woken.set()
+        thread.join()
 
 
 def test_handlers_of_the_signal_module_still_run_beside_the_loops(loop: Loop) -> None:

@@ -84,7 +84,7 @@ def test_both_ends_tell_of_their_address(loop: Loop, run: Run, path: Path) -> No
                 accepted.set_result(self)
 
         server = await loop.create_unix_server(Server, path)
-        transport, _ = await loop.create_unix_connection(RecordingProtocol, path)
+        transport, _ = await loop.create_unix_connection(RecordingProtocol, str(path))
         other = (await accepted).transport
         assert transport.get_extra_info("peername") == str(path)
         assert transport.get_extra_info("sockname") == ""
@@ -150,7 +150,7 @@ def test_a_path_in_no_directory_is_not_found(loop: Loop, run: Run, path: Path) -
         with pytest.raises(FileNotFoundError):
             await loop.create_unix_server(EchoProtocol, path / "below")
         with pytest.raises(FileNotFoundError):
-            await loop.create_unix_connection(EchoProtocol, path)
+            await loop.create_unix_connection(EchoProtocol, str(path))
 
     run(main())
 
@@ -233,7 +233,7 @@ def test_as_many_clients_as_the_queue_takes_are_served_again_and_again(loop: Loo
     async def main() -> None:
         server = await loop.create_unix_server(EchoProtocol, path, backlog=1)
         for _ in range(10):
-            assert await asyncio.gather(echoes(path), echoes(path)) == [True, True]
+            assert all(await asyncio.gather(echoes(path), echoes(path)))
         await closed(server)
 
     run(main())
@@ -284,7 +284,7 @@ def test_a_unix_socket_is_secured_like_any_other(loop: Loop, run: Run, path: Pat
     async def main() -> None:
         server = await loop.create_unix_server(EchoProtocol, path, ssl=server_context)
         transport, protocol = await loop.create_unix_connection(
-            RecordingProtocol, path, ssl=client_context, server_hostname="localhost"
+            RecordingProtocol, str(path), ssl=client_context, server_hostname="localhost"
         )
         assert transport.get_extra_info("cipher") is not None
         assert transport.get_extra_info("peername") == str(path)
@@ -328,7 +328,7 @@ def test_a_server_refuses_arguments_that_contradict_each_other(
 ) -> None:
     async def main() -> None:
         with socket.socket(socket.AF_UNIX) as sock:
-            given = {name: sock if name == "sock" else value for name, value in arguments.items()}
+            given: dict[str, Any] = {name: sock if name == "sock" else value for name, value in arguments.items()}
             with pytest.raises(kind, match=f"^{message}$"):
                 await loop.create_unix_server(EchoProtocol, **given)
 
@@ -351,7 +351,7 @@ def test_a_connection_refuses_arguments_that_contradict_each_other(
 ) -> None:
     async def main() -> None:
         with socket.socket(socket.AF_UNIX) as sock:
-            given = {name: sock if name == "sock" else value for name, value in arguments.items()}
+            given: dict[str, Any] = {name: sock if name == "sock" else value for name, value in arguments.items()}
             with pytest.raises(ValueError, match=f"^{message}$"):
                 await loop.create_unix_connection(EchoProtocol, **given)
 

@@ -1,7 +1,7 @@
 """The private names of the standard library's asyncio that ioxide uses: the only Python module that knows them.
 
-Where a name's form depends on the version of Python, what is defined here has one form. `tests/test_cpython_contract.py`
-fails on a version whose asyncio asks for something else.
+Where a name's form depends on the version of Python, what is defined here has one form.
+`tests/test_cpython_contract.py` fails on a version whose asyncio asks for something else.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ import socket
 import sys
 from asyncio import base_events, constants, coroutines, events, format_helpers, tasks, trsock, unix_events
 from asyncio.log import logger
-from collections.abc import Callable
-from typing import Any
+from collections.abc import AsyncGenerator, Callable
+from typing import TYPE_CHECKING, Any
 
 try:
     import ssl
@@ -22,9 +22,10 @@ else:
     SSL_SOCKET = ssl.SSLSocket
 
 __all__ = [
-    "DefaultEventLoopPolicy",
     "SENDFILE_NATIVE",
     "SSL_SOCKET",
+    "DefaultEventLoopPolicy",
+    "SelectorEventLoop",
     "TransportSocket",
     "accept_retry_delay",
     "attach",
@@ -33,15 +34,31 @@ __all__ = [
     "describe_handle",
     "detach",
     "extract_stack",
+    "is_inet_address",
     "logger",
     "numeric_address",
     "set_running_loop",
 ]
 
 TransportSocket = trsock.TransportSocket
-SENDFILE_NATIVE = constants._SendfileMode.TRY_NATIVE  # type: ignore[attr-defined]
+SENDFILE_NATIVE = constants._SendfileMode.TRY_NATIVE
 set_running_loop = events._set_running_loop
 coroutine_debug_mode = coroutines._is_debug_mode  # type: ignore[attr-defined]
+
+if TYPE_CHECKING:
+
+    class SelectorEventLoop(asyncio.SelectorEventLoop):
+        """The private methods through which ioxide's loop and the inherited one are layered."""
+
+        def _check_running(self) -> None: ...
+        def _set_coroutine_origin_tracking(self, enabled: bool) -> None: ...
+        def _asyncgen_firstiter_hook(self, agen: AsyncGenerator[Any, Any]) -> None: ...
+        def _asyncgen_finalizer_hook(self, agen: AsyncGenerator[Any, Any]) -> None: ...
+        def _make_self_pipe(self) -> None: ...
+        def _close_self_pipe(self) -> None: ...
+
+else:
+    SelectorEventLoop = asyncio.SelectorEventLoop
 
 if sys.version_info >= (3, 14):
     # The public name warns when it is looked up.
@@ -66,7 +83,8 @@ def describe_handle(handle: object) -> str:
     """Describe what ran too long: the task, if it was a step of one."""
     callback = getattr(handle, "_callback", None)
     if isinstance(getattr(callback, "__self__", None), tasks.Task):
-        return base_events._format_handle(handle)  # type: ignore[arg-type]
+        description: str = base_events._format_handle(handle)  # type: ignore[attr-defined]
+        return description
     return str(handle)
 
 
@@ -101,3 +119,14 @@ def numeric_address(host: object) -> bool:
     if not isinstance(host, str):
         return False
     return base_events._ipaddr_info(host, 0, 0, socket.SOCK_STREAM, 0) is not None  # type: ignore[attr-defined]
+
+
+def is_inet_address(address: object) -> bool:
+    """Tell whether `address` is what the socket module takes as an address of the internet."""
+    if not isinstance(address, tuple) or len(address) not in (2, 3, 4) or not numeric_address(address[0]):
+        return False
+    if ":" not in address[0] and len(address) != 2:
+        return False
+    limits = (1 << 16, 1 << 20, 1 << 32)  # of the port, the flow, the scope
+    numbers = zip(address[1:], limits, strict=False)
+    return all(isinstance(number, int) and 0 <= number < limit for number, limit in numbers)

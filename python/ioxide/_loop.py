@@ -17,7 +17,13 @@ import weakref
 from collections.abc import Callable
 from typing import IO, Any
 
-from ioxide._cpython import coroutine_debug_mode, numeric_address, set_running_loop
+from ioxide._cpython import (
+    SelectorEventLoop,
+    coroutine_debug_mode,
+    is_inet_address,
+    numeric_address,
+    set_running_loop,
+)
 from ioxide._ioxide import EventLoop
 
 __all__ = ["Loop", "new_event_loop"]
@@ -29,7 +35,7 @@ _getaddrinfo = socket.getaddrinfo
 _getnameinfo = socket.getnameinfo
 
 
-class Loop(EventLoop, asyncio.SelectorEventLoop):
+class Loop(EventLoop, SelectorEventLoop):
     """An asyncio event loop. It has every method of `asyncio.SelectorEventLoop`, and behaves as it does."""
 
     def __init__(self) -> None:
@@ -89,7 +95,7 @@ class Loop(EventLoop, asyncio.SelectorEventLoop):
             executor.shutdown(wait=False)
         self._selector = None
 
-    def add_signal_handler(self, sig: int, callback: Callable[..., object], *args: Any) -> None:
+    def add_signal_handler(self, sig: int, callback: Callable[..., object], *args: Any) -> None:  # type: ignore[override]
         """Call `callback(*args)` in the loop when the process gets the signal `sig`."""
         if self._csock is None and not self.is_closed():
             self._make_self_pipe()
@@ -106,7 +112,8 @@ class Loop(EventLoop, asyncio.SelectorEventLoop):
         flags: int = 0,
     ) -> list[tuple[Any, ...]]:
         """Resolve a host and a port, on a thread of the loop's own. A numeric address is answered at once."""
-        if socket.getaddrinfo is not _getaddrinfo or self._debug:
+        is_plain = isinstance(host, (str, bytes)) and (port is None or isinstance(port, (str, bytes, int)))
+        if socket.getaddrinfo is not _getaddrinfo or self._debug or not is_plain:
             return await super().getaddrinfo(host, port, family=family, type=type, proto=proto, flags=flags)
         if numeric_address(host) and (port is None or isinstance(port, int)):
             return _getaddrinfo(host, port, family, type, proto, flags)
@@ -121,10 +128,10 @@ class Loop(EventLoop, asyncio.SelectorEventLoop):
         ]
 
     async def getnameinfo(
-        self, sockaddr: tuple[str, int] | tuple[str, int, int] | tuple[str, int, int, int], flags: int = 0
+        self, sockaddr: tuple[str, int] | tuple[str, int, int, int], flags: int = 0
     ) -> tuple[str, str]:
         """Resolve a numeric address, on a thread of the loop's own."""
-        if socket.getnameinfo is not _getnameinfo or not numeric_address(sockaddr[0]):
+        if socket.getnameinfo is not _getnameinfo or not is_inet_address(sockaddr):
             return await super().getnameinfo(sockaddr, flags)
         host, port, flow_info, scope_id = (*sockaddr, 0, 0)[:4]
         sys.audit("socket.getnameinfo", sockaddr)

@@ -62,7 +62,7 @@ fn unix_to_python<'py>(py: Python<'py>, address: &SocketAddrUnix) -> PyResult<Bo
         return path.into_bound_py_any(py);
     }
     match address.abstract_name() {
-        Some(name) => Ok(PyBytes::new(py, &[b"\0", name].concat()).into_any()),
-        None => "".into_bound_py_any(py),
+        Some(name) if !name.is_empty() => Ok(PyBytes::new(py, &[b"\0", name].concat()).into_any()),
+        _ => "".into_bound_py_any(py),
     }
 }

@@ -138,11 +138,7 @@ impl Handle {
     }
 }
 
-fn describe(
-    event_loop: &Bound<'_, EventLoop>,
-    function: &Py<PyAny>,
-    arguments: &Py<PyTuple>,
-) -> PyResult<String> {
+fn describe(event_loop: &Bound<'_, EventLoop>, function: &Py<PyAny>, arguments: &Py<PyTuple>) -> PyResult<String> {
     let py = event_loop.py();
     let is_debug = event_loop.get().is_debug();
     asyncio::DESCRIBE_CALLBACK.get(py)?.call1((function, arguments, is_debug))?.extract()

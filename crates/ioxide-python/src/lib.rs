@@ -1,5 +1,9 @@
 //! The extension module `ioxide._ioxide`: the event loop of ioxide, driving Python.
 
+#![allow(clippy::unused_self, reason = "a method of a Python class has a self, whether it looks at it or not")]
+#![allow(clippy::used_underscore_items, reason = "the underscored names are those of asyncio's classes")]
+#![allow(clippy::similar_names, reason = "`slf` is PyO3's name for the Python object around `self`")]
+
 mod address;
 mod cpython;
 mod errors;

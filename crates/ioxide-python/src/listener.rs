@@ -171,8 +171,7 @@ impl Listener {
         ];
         arguments.extend(tls.arguments.bind(py).iter());
         let keywords = tls.keywords.as_ref().map(|keywords| keywords.bind(py));
-        let accepting =
-            event_loop.getattr("_accept_connection2")?.call(PyTuple::new(py, arguments)?, keywords)?;
+        let accepting = event_loop.getattr("_accept_connection2")?.call(PyTuple::new(py, arguments)?, keywords)?;
         event_loop.call_method1("create_task", (accepting,)).map(drop)
     }
 

@@ -188,16 +188,14 @@ impl SocketOperation {
         }
     }
 
-    fn send_all<'py>(&self, py: Python<'py>, data: &Contiguous<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+    fn send_all<'py>(&self, py: Python<'py>, data: &Contiguous) -> PyResult<Option<Bound<'py, PyAny>>> {
         let target = descriptor::borrow(self.fd(py)?)?;
         let sent = self.sent.get(py);
-        let count = data.read(|data| {
-            let rest = data.get(sent..).unwrap_or_default();
-            rustix::net::send(target, rest, SendFlags::DONTWAIT | SendFlags::NOSIGNAL)
-        });
+        let rest = data.as_slice(py).get(sent..).unwrap_or_default();
+        let count = rustix::net::send(target, rest, SendFlags::DONTWAIT | SendFlags::NOSIGNAL);
         let Some(count) = outcome(py, count)? else { return Ok(None) };
         self.sent.set(py, sent + count);
-        Ok((sent + count >= data.len()).then(|| py.None().into_bound(py)))
+        Ok((sent + count >= data.len(py)).then(|| py.None().into_bound(py)))
     }
 
     fn accept<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {

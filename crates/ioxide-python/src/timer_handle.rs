@@ -73,7 +73,11 @@ impl TimerHandle {
     }
 
     /// Timers are ordered by their times; they are equal when everything about them is.
-    fn __richcmp__<'py>(slf: &Bound<'py, Self>, other: &Bound<'py, PyAny>, how: CompareOp) -> PyResult<Bound<'py, PyAny>> {
+    fn __richcmp__<'py>(
+        slf: &Bound<'py, Self>,
+        other: &Bound<'py, PyAny>,
+        how: CompareOp,
+    ) -> PyResult<Bound<'py, PyAny>> {
         let py = slf.py();
         let Ok(other) = other.cast::<Self>() else {
             return Ok(PyNotImplemented::get(py).to_owned().into_any());

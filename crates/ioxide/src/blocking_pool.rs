@@ -132,8 +132,7 @@ impl Shared {
                 break;
             }
             state.idle += 1;
-            let (woken, wait) =
-                self.job_or_end.wait_timeout(state, IDLE).unwrap_or_else(PoisonError::into_inner);
+            let (woken, wait) = self.job_or_end.wait_timeout(state, IDLE).unwrap_or_else(PoisonError::into_inner);
             state = woken;
             state.idle -= 1;
             if wait.timed_out() && state.jobs.is_empty() {
@@ -157,7 +156,10 @@ mod tests {
         let barrier = Arc::new(Barrier::new(8));
         for _ in 0..7 {
             let barrier = Arc::clone(&barrier);
-            pool.spawn(move || drop(barrier.wait())).unwrap();
+            pool.spawn(move || {
+                barrier.wait();
+            })
+            .unwrap();
         }
         barrier.wait();
     }

@@ -136,9 +136,8 @@ impl<T> Timers<T> {
             return;
         }
         let items = &self.items;
-        self.order.retain(|deadline| {
-            items.get(deadline.slot).is_some_and(|timer| timer.sequence == deadline.key_sequence)
-        });
+        self.order
+            .retain(|deadline| items.get(deadline.slot).is_some_and(|timer| timer.sequence == deadline.key_sequence));
         self.give_back_memory();
     }
 

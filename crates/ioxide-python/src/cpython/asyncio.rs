@@ -9,13 +9,13 @@ use pyo3::sync::PyOnceLock;
 /// A name in a module, imported when it is first used.
 pub struct Name {
     module: &'static str,
-    name: &'static str,
+    attribute: &'static str,
     object: PyOnceLock<Py<PyAny>>,
 }
 
 impl Name {
-    const fn new(module: &'static str, name: &'static str) -> Self {
-        Self { module, name, object: PyOnceLock::new() }
+    const fn new(module: &'static str, attribute: &'static str) -> Self {
+        Self { module, attribute, object: PyOnceLock::new() }
     }
 
     /// The object that the name stands for.
@@ -24,7 +24,7 @@ impl Name {
     /// What the import raises.
     pub fn get<'py>(&self, py: Python<'py>) -> PyResult<&Bound<'py, PyAny>> {
         self.object
-            .get_or_try_init(py, || Ok(py.import(self.module)?.getattr(self.name)?.unbind()))
+            .get_or_try_init(py, || Ok(py.import(self.module)?.getattr(self.attribute)?.unbind()))
             .map(|object| object.bind(py))
     }
 }

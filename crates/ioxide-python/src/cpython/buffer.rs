@@ -1,51 +1,49 @@
 //! The buffer protocol: reading from bytes-like objects and writing into them, without a copy.
 
 use pyo3::buffer::PyBuffer;
-use pyo3::exceptions::PyBufferError;
+use pyo3::exceptions::{PyBufferError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
 /// A bytes-like object whose memory stays where it is for as long as this lives.
-pub enum Contiguous<'py> {
+pub enum Contiguous {
     /// `bytes` itself, which never changes.
-    Bytes(Bound<'py, PyBytes>),
+    Bytes(Py<PyBytes>),
     /// Anything else, whose exporter keeps the memory in place.
     Buffer(PyBuffer<u8>),
 }
 
-impl<'py> Contiguous<'py> {
+impl Contiguous {
     /// Takes hold of a bytes-like object's memory.
     ///
     /// # Errors
     /// `TypeError` if the object has no buffer, `BufferError` if it isn't contiguous.
-    pub fn of(object: &Bound<'py, PyAny>) -> PyResult<Self> {
+    pub fn of(object: &Bound<'_, PyAny>) -> PyResult<Self> {
         if let Ok(bytes) = object.cast_exact::<PyBytes>() {
-            return Ok(Self::Bytes(bytes.clone()));
+            return Ok(Self::Bytes(bytes.clone().unbind()));
         }
         contiguous_bytes(object).map(Self::Buffer)
     }
 
-    /// Lends the memory to `read`, which doesn't call into Python.
-    pub fn read<R>(&self, read: impl FnOnce(&[u8]) -> R) -> R {
+    /// The memory, to be read before anything of Python's runs.
+    pub fn as_slice<'a>(&'a self, py: Python<'a>) -> &'a [u8] {
         match self {
-            Self::Bytes(bytes) => read(bytes.as_bytes()),
-            Self::Buffer(buffer) if buffer.len_bytes() == 0 => read(&[]),
+            Self::Bytes(bytes) => bytes.as_bytes(py),
+            Self::Buffer(buffer) if buffer.len_bytes() == 0 => &[],
             Self::Buffer(buffer) => {
                 // SAFETY: the buffer is C-contiguous (`contiguous_bytes` saw to it) and not empty, so the pointer leads
-                // to `len_bytes` bytes in one piece, which the exporter neither frees nor moves before the release.
-                // This thread is attached and `read` doesn't detach it, so under the GIL nobody writes meanwhile. What
+                // to `len_bytes` bytes in one piece, which the exporter neither frees nor moves before the release, and
+                // the release comes when `self` is dropped. The thread is attached, and the callers use the slice for
+                // one system call without running Python code, so under the GIL nobody writes to it meanwhile. What
                 // native code does to the same memory on another thread is a data race in `socket.send`, too.
-                read(unsafe { std::slice::from_raw_parts(buffer.buf_ptr().cast::<u8>(), buffer.len_bytes()) })
+                unsafe { std::slice::from_raw_parts(buffer.buf_ptr().cast::<u8>(), buffer.len_bytes()) }
             }
         }
     }
 
     /// How many bytes there are.
-    pub fn len(&self) -> usize {
-        match self {
-            Self::Bytes(bytes) => bytes.as_bytes().len(),
-            Self::Buffer(buffer) => buffer.len_bytes(),
-        }
+    pub fn len(&self, py: Python<'_>) -> usize {
+        self.as_slice(py).len()
     }
 }
 
@@ -56,13 +54,15 @@ impl Writable {
     /// Takes hold of a bytes-like object's memory in order to write to it.
     ///
     /// # Errors
-    /// `TypeError` if the object has no buffer, `BufferError` if it isn't contiguous or is read-only.
+    /// `TypeError` if the object has no buffer, or one that isn't contiguous or is read-only.
     pub fn of(object: &Bound<'_, PyAny>) -> PyResult<Self> {
-        let buffer = contiguous_bytes(object)?;
-        if buffer.readonly() {
-            return Err(PyBufferError::new_err("Object is not writable."));
+        match contiguous_bytes(object) {
+            Ok(buffer) if !buffer.readonly() => Ok(Self(buffer)),
+            _ => {
+                let kind = object.get_type().name()?;
+                Err(PyTypeError::new_err(format!("a read-write bytes-like object is required, not {kind}")))
+            }
         }
-        Ok(Self(buffer))
     }
 
     /// Lends the memory to `write`, which doesn't call into Python.
@@ -70,7 +70,7 @@ impl Writable {
         if self.0.len_bytes() == 0 {
             return write(&mut []);
         }
-        // SAFETY: as in `Contiguous::read`; `of` checked that the memory may be written to. `write` alone holds a
+        // SAFETY: as in `Contiguous::as_slice`; `of` checked that the memory may be written to. `write` alone holds a
         // reference to it: it runs no Python code, and under the GIL no other thread does meanwhile.
         write(unsafe { std::slice::from_raw_parts_mut(self.0.buf_ptr().cast::<u8>(), self.0.len_bytes()) })
     }

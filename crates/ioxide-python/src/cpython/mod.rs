@@ -1,4 +1,4 @@
-//! What leans on CPython itself: its C API beyond PyO3's safe one, its rules about threads and buffers, and the private
+//! What leans on CPython itself: its C API beyond `PyO3`'s safe one, its rules about threads and buffers, and the private
 //! names of the standard library's asyncio. Every `unsafe` of this crate stands here, behind functions that are safe.
 
 pub mod asyncio;

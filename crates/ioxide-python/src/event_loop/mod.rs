@@ -29,8 +29,8 @@ use crate::cpython::attached_cell::AttachedCell;
 use crate::errors;
 use crate::item::Item;
 use dns::Lookup;
-pub use watching_file_descriptors::{Direction, Watcher};
 use watching_file_descriptors::Watched;
+pub use watching_file_descriptors::{Direction, Watcher};
 
 /// As much as one read of a stream takes at most; asyncio's number.
 pub const READ_SIZE: usize = 256 * 1024;
@@ -101,11 +101,7 @@ impl EventLoop {
 impl EventLoop {
     #[new]
     #[pyo3(signature = (*_args, **_kwargs))]
-    fn new(
-        py: Python<'_>,
-        _args: &Bound<'_, PyTuple>,
-        _kwargs: Option<&Bound<'_, PyDict>>,
-    ) -> PyResult<Self> {
+    fn new(py: Python<'_>, _args: &Bound<'_, PyTuple>, _kwargs: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
         let reactor = Reactor::new().map_err(|error| errors::from_io_error(py, &error))?;
         Ok(Self {
             schedule: AttachedCell::new(Schedule::new()),

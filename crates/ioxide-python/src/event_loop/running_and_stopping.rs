@@ -10,6 +10,7 @@ use pyo3::prelude::*;
 
 use super::EventLoop;
 use super::driver::LoopDriver;
+use super::watching_file_descriptors::Watched;
 use crate::cpython::thread;
 
 impl EventLoop {
@@ -17,7 +18,7 @@ impl EventLoop {
     pub(super) fn let_go(&self, py: Python<'_>) {
         let ready = self.schedule.with(py, |schedule| schedule.ready.take());
         let timers = self.schedule.with(py, |schedule| schedule.timers.take());
-        let watchers = self.watched.with(py, |watched| watched.take());
+        let watchers = self.watched.with(py, Watched::take);
         let lookups = self.lookups.with(py, std::mem::take);
         drop((ready, timers, watchers, lookups));
     }

@@ -251,7 +251,13 @@ impl EventLoop {
     }
 
     /// Whether it is `operation` that watches a descriptor in a direction.
-    pub fn is_watched_by(&self, py: Python<'_>, fd: RawFd, direction: Direction, operation: &Bound<'_, SocketOperation>) -> bool {
+    pub fn is_watched_by(
+        &self,
+        py: Python<'_>,
+        fd: RawFd,
+        direction: Direction,
+        operation: &Bound<'_, SocketOperation>,
+    ) -> bool {
         self.watched.with(py, |watched| {
             let watcher = watched.get(fd).and_then(|entry| entry.side_ref(direction));
             matches!(watcher, Some(Watcher::Operation(current)) if current.is(operation))
@@ -325,7 +331,8 @@ impl EventLoop {
         let replaced = event_loop.watch(py, fd, direction, Watcher::Handle(handle.clone().unbind()))?;
         if !file.is_instance_of::<PyInt>() {
             let object = Some(file.clone().unbind());
-            let before = event_loop.watched.with(py, |watched| std::mem::replace(&mut watched.entry(fd).object, object));
+            let before =
+                event_loop.watched.with(py, |watched| std::mem::replace(&mut watched.entry(fd).object, object));
             drop(before);
         }
         if let Some(replaced) = replaced {
@@ -343,7 +350,7 @@ impl EventLoop {
             Ok(fd) if fd >= 0 => fd,
             result => match self.watched.with(py, |watched| watched.find(file)) {
                 Some(fd) => fd,
-                None => return result.map(|_| false),
+                None => return result.and_then(descriptor::borrow).map(|_| false),
             },
         };
         let Some(watcher) = self.unwatch(py, fd, direction) else { return Ok(false) };
@@ -443,9 +450,9 @@ fn file_number(file: &Bound<'_, PyAny>) -> PyResult<RawFd> {
     if file.is_instance_of::<PyInt>() {
         return file.extract();
     }
-    let number = file.call_method0(pyo3::intern!(py, "fileno")).and_then(|number| {
-        py.get_type::<PyInt>().call1((number,))?.extract()
-    });
+    let number = file
+        .call_method0(pyo3::intern!(py, "fileno"))
+        .and_then(|number| py.get_type::<PyInt>().call1((number,))?.extract());
     number.map_err(|error| {
         let is_no_file = error.is_instance_of::<PyAttributeError>(py)
             || error.is_instance_of::<PyTypeError>(py)

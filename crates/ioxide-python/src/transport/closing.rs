@@ -44,10 +44,12 @@ impl SocketTransport {
         let transport = slf.get();
         transport.unwatch(py, Direction::Read);
         transport.unwatch(py, Direction::Write);
-        // Asked for before it is closed, a `TransportSocket` is still there afterwards; asked for later, it isn't.
-        let (socket, protocol, server) = transport.state.with(py, |state| {
-            (state.socket.take(), state.protocol.take(), state.server.take())
-        });
+        if transport.kind.is_none() {
+            // Who asks for the socket later gets Python's object, closed; it has to be kept for that.
+            transport.transport_socket(py)?;
+        }
+        let (socket, protocol, server) =
+            transport.state.with(py, |state| (state.socket.take(), state.protocol.take(), state.server.take()));
         if let Some(Socket::Python(socket)) = &socket {
             socket.call_method0(py, "close")?;
         }

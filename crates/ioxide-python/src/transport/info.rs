@@ -8,6 +8,7 @@ use pyo3::prelude::*;
 use super::{Socket, SocketTransport, lookup};
 use crate::cpython::asyncio;
 use crate::event_loop::Direction;
+use crate::listener::SocketKind;
 
 impl SocketTransport {
     /// The socket as Python's object, made now if there was none. `None` once it is closed.
@@ -35,7 +36,11 @@ impl SocketTransport {
         if let Some(known) = known {
             return Ok(Some(known.into_bound(py)));
         }
-        let Some(socket) = self.python_socket(py)? else { return Ok(None) };
+        let socket = match (self.python_socket(py)?, self.kind) {
+            (Some(socket), _) => socket,
+            (None, Some(kind)) => closed_socket(py, kind)?,
+            (None, None) => return Ok(None),
+        };
         let socket = asyncio::TRANSPORT_SOCKET.get(py)?.call1((socket,))?;
         let before = self.state.with(py, |state| state.transport_socket.replace(socket.clone().unbind()));
         drop(before);
@@ -46,6 +51,13 @@ impl SocketTransport {
         let is_open = self.state.with(py, |state| state.socket.is_some());
         if is_open && self.event_loop.get().is_watched(py, self.fd, direction) { "polling" } else { "idle" }
     }
+}
+
+/// A socket that is closed, for who asks for the socket of a closed transport.
+fn closed_socket(py: Python<'_>, kind: SocketKind) -> PyResult<Bound<'_, PyAny>> {
+    let socket = asyncio::SOCKET.get(py)?.call1(kind)?;
+    socket.call_method0("close")?;
+    Ok(socket)
 }
 
 #[pymethods]
@@ -126,8 +138,7 @@ impl SocketTransport {
     /// A future that is resolved when nothing is left to write. `write` raises until it is reset.
     fn _make_empty_waiter<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         let future = crate::event_loop::EventLoop::create_future(self.event_loop.bind(py))?;
-        let (is_taken, is_empty) =
-            self.state.with(py, |state| (state.empty_waiter.is_some(), state.buffer.is_empty()));
+        let (is_taken, is_empty) = self.state.with(py, |state| (state.empty_waiter.is_some(), state.buffer.is_empty()));
         if is_taken {
             return Err(pyo3::exceptions::PyRuntimeError::new_err("Empty waiter is already set"));
         }

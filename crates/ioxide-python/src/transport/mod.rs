@@ -60,11 +60,12 @@ pub struct SocketTransport {
     fd: RawFd,
     local_address: Address,
     peer_address: Address,
-    /// The context that the protocol reads in: a copy of what was current when the transport was made.
-    context: Py<PyAny>,
+    /// What Python's socket object is made of when one is asked for: none for a socket that is Python's already.
+    kind: Option<SocketKind>,
     state: AttachedCell<State>,
 }
 
+#[expect(clippy::struct_excessive_bools, reason = "asyncio's transport can be each of these independently")]
 struct State {
     /// `None` once `connection_lost` was called.
     socket: Option<Socket>,
@@ -79,6 +80,10 @@ struct State {
     waiter: Option<Py<PyAny>>,
     /// Resolved when the write buffer is empty: `sendfile` waits for that.
     empty_waiter: Option<Py<PyAny>>,
+    /// The context that the protocol reads in: a copy of what was current when reading began.
+    read_context: Py<PyAny>,
+    /// The context that it is told in to resume writing: a copy of what was current when the buffer began to fill.
+    write_context: Option<Py<PyAny>>,
     buffer: WriteBuffer,
     flow_control: FlowControl,
     is_started: bool,
@@ -105,7 +110,7 @@ impl SocketTransport {
     ) -> PyResult<Bound<'py, Self>> {
         let fd = socket.call_method0("fileno")?.extract()?;
         let peer = Address::from_kernel(rustix::net::getpeername(descriptor::borrow(fd)?).ok().flatten());
-        let state = State::new(Socket::Python(socket.clone().unbind()), waiter, extra);
+        let state = State::new(event_loop.py(), Socket::Python(socket.clone().unbind()), waiter, extra)?;
         Self::make(event_loop, fd, peer, protocol, server, state)
     }
 
@@ -121,7 +126,7 @@ impl SocketTransport {
         server: Option<Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, Self>> {
         let fd = socket.descriptor.as_raw_fd();
-        let state = State::new(Socket::Native(socket), None, None);
+        let state = State::new(event_loop.py(), Socket::Native(socket), None, None)?;
         Self::make(event_loop, fd, peer, protocol, server, state)
     }
 
@@ -137,9 +142,8 @@ impl SocketTransport {
         let source = descriptor::borrow(fd)?;
         // The kernel refuses it for a Unix socket, which has nothing to switch off.
         let _ = rustix::net::sockopt::set_tcp_nodelay(source, true);
-        let local_address = rustix::net::getsockname(source).map_or(Address::Unknown, |address| {
-            Address::from_kernel(Some(address))
-        });
+        let local_address =
+            rustix::net::getsockname(source).map_or(Address::Unknown, |address| Address::from_kernel(Some(address)));
         state.style = Style::of(protocol)?;
         state.protocol = Some(protocol.clone().unbind());
         state.server = server.clone().map(Bound::unbind);
@@ -148,7 +152,7 @@ impl SocketTransport {
             fd,
             local_address,
             peer_address,
-            context: context::copy_current(py)?,
+            kind: state.kind(),
             state: AttachedCell::new(state),
         };
         let transport = Bound::new(py, transport)?;
@@ -174,7 +178,7 @@ impl SocketTransport {
             state.waiter.take()
         });
         if transport.is_reading(py) {
-            Self::begin_reading(slf)?;
+            Self::watch(slf, Direction::Read)?;
         }
         let Some(waiter) = waiter else { return Ok(()) };
         // Whoever waited may have been cancelled.
@@ -182,10 +186,6 @@ impl SocketTransport {
             return Ok(());
         }
         waiter.call_method1(py, "set_result", (py.None(),)).map(drop)
-    }
-
-    fn begin_reading(slf: &Bound<'_, Self>) -> PyResult<()> {
-        Self::watch(slf, Direction::Read)
     }
 
     fn watch(slf: &Bound<'_, Self>, direction: Direction) -> PyResult<()> {
@@ -224,15 +224,20 @@ impl SocketTransport {
     fn report(slf: &Bound<'_, Self>, message: &str, error: &PyErr) -> PyResult<()> {
         let py = slf.py();
         let transport = slf.get();
-        let protocol = transport.protocol(py).map_or_else(|| py.None(), |protocol| protocol);
+        let protocol = transport.protocol(py).unwrap_or_else(|| py.None());
         let details = [("transport", slf.as_any()), ("protocol", protocol.bind(py))];
         errors::report(transport.event_loop.bind(py), message, error, &details)
     }
 }
 
 impl State {
-    fn new(socket: Socket, waiter: Option<Bound<'_, PyAny>>, extra: Option<Bound<'_, PyAny>>) -> Self {
-        Self {
+    fn new(
+        py: Python<'_>,
+        socket: Socket,
+        waiter: Option<Bound<'_, PyAny>>,
+        extra: Option<Bound<'_, PyAny>>,
+    ) -> PyResult<Self> {
+        Ok(Self {
             socket: Some(socket),
             protocol: None,
             style: Style::Streaming,
@@ -241,6 +246,8 @@ impl State {
             extra: extra.map(Bound::unbind),
             waiter: waiter.map(Bound::unbind),
             empty_waiter: None,
+            read_context: context::copy_current(py)?,
+            write_context: None,
             buffer: WriteBuffer::new(),
             flow_control: FlowControl::new(),
             is_started: false,
@@ -248,6 +255,13 @@ impl State {
             is_paused: false,
             has_written_eof: false,
             lost_writes: 0,
+        })
+    }
+
+    fn kind(&self) -> Option<SocketKind> {
+        match &self.socket {
+            Some(Socket::Native(socket)) => Some(socket.kind),
+            Some(Socket::Python(_)) | None => None,
         }
     }
 
@@ -288,8 +302,9 @@ impl SocketTransport {
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
         visit.call(&self.event_loop)?;
-        visit.call(&self.context)?;
         self.state.traverse(|state| {
+            visit.call(&state.read_context)?;
+            visit.call(&state.write_context)?;
             if let Some(Socket::Python(socket)) = &state.socket {
                 visit.call(socket)?;
             }
@@ -318,7 +333,7 @@ impl SocketTransport {
 }
 
 impl Socket {
-    fn descriptor<'fd>(&'fd self, number: RawFd) -> PyResult<BorrowedFd<'fd>> {
+    fn descriptor(&self, number: RawFd) -> PyResult<BorrowedFd<'_>> {
         match self {
             Self::Native(socket) => Ok(socket.descriptor.as_fd()),
             Self::Python(_) => descriptor::borrow(number),

@@ -26,8 +26,8 @@ impl SocketTransport {
         if !transport.is_reading(py) {
             return Ok(());
         }
-        let style = transport.state.with(py, |state| state.style);
-        context::run_in(transport.context.bind(py), || match style {
+        let (style, context) = transport.state.with(py, |state| (state.style, state.read_context.clone_ref(py)));
+        context::run_in(context.bind(py), || match style {
             Style::Streaming => Self::read_to_protocol(slf),
             Style::Buffered => Self::read_to_buffer(slf),
         })
@@ -58,12 +58,13 @@ impl SocketTransport {
         let transport = slf.get();
         let Some(protocol) = transport.protocol(py) else { return Ok(()) };
         let protocol = protocol.bind(py);
-        let buffer = match get_buffer(protocol) {
+        let lent = get_buffer(protocol);
+        let Ok(lent) = lent else {
+            return Self::fail_if_raised(slf, lent, "Fatal error: protocol.get_buffer() call failed.");
+        };
+        let buffer = match Writable::of(&lent) {
             Ok(buffer) => buffer,
-            Err(error) => {
-                let failed = Err::<(), _>(error);
-                return Self::fail_if_raised(slf, failed, "Fatal error: protocol.get_buffer() call failed.");
-            }
+            Err(error) => return Self::fail(slf, error, READ_FAILED),
         };
         let received = buffer.write(|buffer| transport.receive(py, buffer));
         // Released before the protocol is told: it may want to resize what it gave.
@@ -118,12 +119,12 @@ impl SocketTransport {
     }
 }
 
-fn get_buffer(protocol: &Bound<'_, PyAny>) -> PyResult<Writable> {
+fn get_buffer<'py>(protocol: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
     let buffer = protocol.call_method1(pyo3::intern!(protocol.py(), "get_buffer"), (-1,))?;
     if buffer.len()? == 0 {
         return Err(PyRuntimeError::new_err("get_buffer() returned an empty buffer"));
     }
-    Writable::of(&buffer)
+    Ok(buffer)
 }
 
 #[pymethods]
@@ -158,7 +159,9 @@ impl SocketTransport {
         if !resumes {
             return Ok(());
         }
-        Self::begin_reading(slf)?;
+        let context = context::copy_current(py)?;
+        drop(transport.state.with(py, |state| std::mem::replace(&mut state.read_context, context)));
+        Self::watch(slf, Direction::Read)?;
         Self::log(slf, "%r resumes reading")
     }
 }

@@ -5,6 +5,7 @@ use std::io::IoSlice;
 use std::os::fd::BorrowedFd;
 
 use pyo3::prelude::*;
+#[cfg(not(Py_3_12))]
 use pyo3::types::PyBytes;
 use rustix::io::Errno;
 use rustix::net::{SendAncillaryBuffer, SendFlags};
@@ -21,34 +22,29 @@ pub struct WriteBuffer {
     size: usize,
 }
 
-/// A piece, or what is left of it.
-pub enum Piece {
-    /// `bytes`, which nobody can change: kept as they are, up to the position where sending goes on.
-    Bytes(Py<PyBytes>, usize),
-    /// A copy of what could be changed after `write` has returned.
-    Copy(Box<[u8]>, usize),
+/// A piece, of which the first `position` bytes have been sent.
+pub struct Piece {
+    data: Contiguous,
+    position: usize,
 }
 
 impl Piece {
     /// What is left of `data` when its first `sent` bytes have gone.
-    pub fn rest_of(data: &Contiguous<'_>, sent: usize) -> Self {
-        match data {
-            Contiguous::Bytes(bytes) => Self::Bytes(bytes.clone().unbind(), sent),
-            Contiguous::Buffer(_) => Self::Copy(data.read(|data| data[sent..].into()), 0),
+    ///
+    /// What can change keeps being shown as it is, and can't be resized, as in asyncio from 3.12 on. Before, asyncio
+    /// took a copy.
+    pub fn rest_of(py: Python<'_>, data: Contiguous, sent: usize) -> Self {
+        #[cfg(not(Py_3_12))]
+        if let Contiguous::Buffer(_) = data {
+            let copy = PyBytes::new(py, &data.as_slice(py)[sent..]).unbind();
+            return Self { data: Contiguous::Bytes(copy), position: 0 };
         }
+        let _ = py;
+        Self { data, position: sent }
     }
 
     fn bytes<'a>(&'a self, py: Python<'a>) -> &'a [u8] {
-        match self {
-            Self::Bytes(bytes, position) => &bytes.as_bytes(py)[*position..],
-            Self::Copy(bytes, position) => &bytes[*position..],
-        }
-    }
-
-    fn advance(&mut self, count: usize) {
-        match self {
-            Self::Bytes(_, position) | Self::Copy(_, position) => *position += count,
-        }
+        self.data.as_slice(py).get(self.position..).unwrap_or_default()
     }
 }
 
@@ -96,7 +92,7 @@ impl WriteBuffer {
         while let Some(mut piece) = self.pieces.pop_front() {
             let length = piece.bytes(py).len();
             if length > count {
-                piece.advance(count);
+                piece.position += count;
                 self.pieces.push_front(piece);
                 break;
             }

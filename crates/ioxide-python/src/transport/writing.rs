@@ -9,8 +9,8 @@ use rustix::net::{SendFlags, Shutdown};
 
 use super::write_buffer::Piece;
 use super::{SocketTransport, State};
-use crate::cpython::asyncio;
 use crate::cpython::buffer::Contiguous;
+use crate::cpython::{asyncio, context};
 use crate::errors;
 use crate::event_loop::Direction;
 
@@ -28,10 +28,20 @@ impl SocketTransport {
         let py = slf.py();
         let transport = slf.get();
         let can_write = transport.state.with(py, |state| !state.is_lost() && !state.buffer.is_empty());
-        if !can_write {
-            return Ok(());
+        let context =
+            transport.state.with(py, |state| state.write_context.as_ref().map(|context| context.clone_ref(py)));
+        match context {
+            Some(context) if can_write => context::run_in(context.bind(py), || Self::flush(slf)),
+            _ => Ok(()),
         }
-        Self::flush(slf)
+    }
+
+    /// Waits for room, in a copy of the current context: the protocol is told in it that it may write again.
+    fn begin_writing(slf: &Bound<'_, Self>) -> PyResult<()> {
+        let py = slf.py();
+        let context = context::copy_current(py)?;
+        drop(slf.get().state.with(py, |state| state.write_context.replace(context)));
+        Self::watch(slf, Direction::Write)
     }
 
     /// Sends from the buffer as much as the kernel takes, and does what waited for that.
@@ -83,14 +93,14 @@ impl SocketTransport {
     }
 
     /// Sends what it can of `data` at once; `None` if the connection broke.
-    fn send_now(slf: &Bound<'_, Self>, data: &Contiguous<'_>) -> PyResult<Option<usize>> {
+    fn send_now(slf: &Bound<'_, Self>, data: &Contiguous) -> PyResult<Option<usize>> {
         let py = slf.py();
         let transport = slf.get();
         let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
         let sent = transport.state.with(py, |state| {
             let socket = state.socket.as_ref().ok_or(Errno::BADF)?;
             let socket = socket.descriptor(transport.fd).map_err(|_| Errno::BADF)?;
-            data.read(|data| rustix::net::send(socket, data, flags))
+            rustix::net::send(socket, data.as_slice(py), flags)
         });
         match sent {
             Ok(count) => Ok(Some(count)),
@@ -100,15 +110,15 @@ impl SocketTransport {
     }
 
     /// Buffers what is left of `data`, and waits for room if nobody does yet.
-    fn buffer_rest(slf: &Bound<'_, Self>, data: &Contiguous<'_>, sent: usize) -> PyResult<()> {
+    fn buffer_rest(slf: &Bound<'_, Self>, data: Contiguous, sent: usize) -> PyResult<()> {
         let py = slf.py();
-        let piece = Piece::rest_of(data, sent);
+        let piece = Piece::rest_of(py, data, sent);
         let was_empty = slf.get().state.with(py, |state| {
             let was_empty = state.buffer.is_empty();
             state.buffer.push(py, piece);
             was_empty
         });
-        if was_empty { Self::watch(slf, Direction::Write) } else { Ok(()) }
+        if was_empty { Self::begin_writing(slf) } else { Ok(()) }
     }
 
     /// Raises if nothing may be written any more.
@@ -169,12 +179,12 @@ impl SocketTransport {
         let mut sent = 0;
         if transport.state.with(py, |state| state.buffer.is_empty()) {
             let Some(count) = Self::send_now(slf, &data)? else { return Ok(()) };
-            if count >= data.len() {
+            if count >= data.len(py) {
                 return Ok(());
             }
             sent = count;
         }
-        Self::buffer_rest(slf, &data, sent)?;
+        Self::buffer_rest(slf, data, sent)?;
         Self::maybe_pause_protocol(slf)
     }
 
@@ -184,13 +194,13 @@ impl SocketTransport {
         let transport = slf.get();
         transport.check_writable(py, "writelines")?;
         let list = list_of_data.try_iter()?.map(|data| Contiguous::of(&data?)).collect::<PyResult<Vec<_>>>()?;
-        let list: Vec<_> = list.into_iter().filter(|data| data.len() > 0).collect();
+        let list: Vec<_> = list.into_iter().filter(|data| data.len(py) > 0).collect();
         if list.is_empty() || transport.write_in_vain(py)? {
             return Ok(());
         }
         let was_empty = transport.state.with(py, |state| state.buffer.is_empty());
-        for data in &list {
-            let piece = Piece::rest_of(data, 0);
+        for data in list {
+            let piece = Piece::rest_of(py, data, 0);
             transport.state.with(py, |state| state.buffer.push(py, piece));
         }
         if was_empty {
@@ -198,7 +208,7 @@ impl SocketTransport {
             if transport.state.with(py, |state| state.buffer.is_empty()) {
                 return Ok(());
             }
-            Self::watch(slf, Direction::Write)?;
+            Self::begin_writing(slf)?;
         }
         Self::maybe_pause_protocol(slf)
     }

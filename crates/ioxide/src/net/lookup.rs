@@ -56,12 +56,8 @@ pub enum Failure {
 /// # Errors
 /// [`Failure`], as the C library reports it.
 pub fn address_info(host: Option<&str>, service: Option<&str>, hints: Hints) -> Result<Vec<AddressInfo>, Failure> {
-    let hints = AddrInfoHints {
-        flags: hints.flags,
-        address: hints.family,
-        socktype: hints.kind,
-        protocol: hints.protocol,
-    };
+    let hints =
+        AddrInfoHints { flags: hints.flags, address: hints.family, socktype: hints.kind, protocol: hints.protocol };
     dns_lookup::getaddrinfo(host, service, Some(hints))?
         .map(|found| {
             let found = found.map_err(Failure::System)?;

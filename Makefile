@@ -1,0 +1,65 @@
+# The verbs of this project. CI calls the same ones. Each sets up what it needs.
+#
+#   make test PYTHON=python3.12     runs on that interpreter; any CPython from 3.11 on will do
+
+PYTHON ?= python3
+VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d%s" % (*sys.version_info[:2], getattr(sys, "abiflags", "")))')
+VENV := build/venv-$(VERSION)
+BIN := $(VENV)/bin
+
+# An absolute path: PyO3 would otherwise look for the interpreter of an activated environment.
+export PYO3_PYTHON := $(shell $(PYTHON) -c 'import sys; print(sys.executable)')
+
+.PHONY: help demo test test-rust test-python lint fmt wheel bench-memory clean
+
+help: ## lists the verbs
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+demo: $(BIN)/installed ## extracts the links of a website on ioxide and on asyncio, and compares
+	$(BIN)/python examples/demo.py
+
+test: test-rust test-python ## runs the tests, Rust's and Python's
+
+test-rust: ## runs the core crate's tests
+	cargo test --quiet --workspace
+
+test-python: $(BIN)/installed ## runs the tests of the Python package on PYTHON
+	$(BIN)/python -m pytest
+
+lint: $(BIN)/installed ## checks formatting, lints, types and stubs
+	$(BIN)/pip install --quiet --requirement tests/requirements-lint.txt
+	cargo fmt --all --check
+	cargo clippy --quiet --workspace --all-targets -- -D warnings
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/stubtest ioxide --mypy-config-file pyproject.toml
+
+fmt: $(VENV)/created ## formats everything
+	$(BIN)/pip install --quiet --requirement tests/requirements-lint.txt
+	cargo fmt --all
+	$(BIN)/ruff check --fix-only --quiet
+	$(BIN)/ruff format
+
+wheel: $(VENV)/created ## builds a wheel for PYTHON into dist/
+	$(BIN)/pip wheel --quiet --no-deps --wheel-dir dist .
+
+bench-memory: $(BIN)/installed ## measures the memory of 10,000 idle connections, beside asyncio and uvloop
+	$(BIN)/pip install --quiet --requirement benches/requirements.txt
+	$(BIN)/python benches/idle_connections.py
+
+clean: ## removes what the other verbs made
+	rm -rf build dist target
+
+$(VENV)/created:
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --upgrade pip
+	touch $@
+
+# Always asked for, for cargo and pip know best what has changed.
+$(BIN)/installed: $(VENV)/created FORCE
+	$(BIN)/pip install --quiet --requirement tests/requirements.txt
+	$(BIN)/pip install --quiet --force-reinstall --no-deps .
+
+.PHONY: FORCE
+FORCE:
