@@ -153,6 +153,7 @@ def test_a_job_cancelled_before_it_starts_does_not_run(
         first = loop.run_in_executor(pool, release.wait)
         second = loop.run_in_executor(pool, ran.append, "second")
         second.cancel()
+        await asyncio.sleep(0)  # the cancellation reaches the executor through a callback
         with pytest.raises(asyncio.CancelledError):
             await second
         release.set()

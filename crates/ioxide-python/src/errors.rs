@@ -15,6 +15,11 @@ pub fn ends_the_loop(py: Python<'_>, error: &PyErr) -> bool {
     error.is_instance_of::<PyKeyboardInterrupt>(py) || error.is_instance_of::<PySystemExit>(py)
 }
 
+/// The exception as Python's object, with its traceback: before 3.12 the two are apart until somebody joins them.
+pub fn exception<'py>(py: Python<'py>, error: &PyErr) -> Bound<'py, PyAny> {
+    error.clone_ref(py).into_value(py).into_bound(py).into_any()
+}
+
 /// Whether an exception only says that a socket isn't ready.
 pub fn would_block(py: Python<'_>, error: &PyErr) -> bool {
     error.is_instance_of::<PyBlockingIOError>(py) || error.is_instance_of::<PyInterruptedError>(py)
@@ -55,7 +60,7 @@ pub fn report(
     let py = event_loop.py();
     let context = PyDict::new(py);
     context.set_item("message", message)?;
-    context.set_item("exception", error.value(py))?;
+    context.set_item("exception", exception(py, error))?;
     for (key, value) in details {
         context.set_item(key, value)?;
     }

@@ -122,7 +122,7 @@ impl SocketOperation {
         operation.unwatch(slf);
         match result {
             Ok(result) => future.call_method1("set_result", (result,))?,
-            Err(error) => future.call_method1("set_exception", (error.value(py),))?,
+            Err(error) => future.call_method1("set_exception", (errors::exception(py, &error),))?,
         };
         Ok(())
     }

@@ -130,7 +130,9 @@ fn settle(future: &Bound<'_, PyAny>, answer: Result<Answer, Failure>) -> PyResul
     match answer {
         Ok(Answer::Addresses(found)) => future.call_method1("set_result", (addresses_to_python(py, &found)?,))?,
         Ok(Answer::Names(names)) => future.call_method1("set_result", (names,))?,
-        Err(failure) => future.call_method1("set_exception", (failure_to_python(py, failure)?.value(py),))?,
+        Err(failure) => {
+            future.call_method1("set_exception", (errors::exception(py, &failure_to_python(py, failure)?),))?
+        }
     };
     Ok(())
 }

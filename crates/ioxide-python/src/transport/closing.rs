@@ -5,6 +5,7 @@ use pyo3::prelude::*;
 
 use super::{Socket, SocketTransport};
 use crate::cpython::asyncio;
+use crate::errors;
 use crate::event_loop::Direction;
 
 impl SocketTransport {
@@ -14,9 +15,11 @@ impl SocketTransport {
         if !error.is_instance_of::<PyOSError>(py) {
             Self::report(slf, message, &error)?;
         } else if slf.get().is_debug() {
-            asyncio::LOGGER.get(py)?.call_method1("debug", ("%r: %s: %s", slf, message, error.value(py)))?;
+            asyncio::LOGGER
+                .get(py)?
+                .call_method1("debug", ("%r: %s: %s", slf, message, errors::exception(py, &error)))?;
         }
-        Self::_force_close(slf, Some(error.into_value(py).into_bound(py).into_any()))
+        Self::_force_close(slf, Some(errors::exception(py, &error)))
     }
 
     /// Everything is written and the transport is closing.
@@ -125,7 +128,7 @@ impl SocketTransport {
             && !waiter.call_method0(py, "done")?.is_truthy(py)?
         {
             let error = PyConnectionError::new_err("Connection is closed by peer");
-            waiter.call_method1(py, "set_exception", (error.value(py),))?;
+            waiter.call_method1(py, "set_exception", (errors::exception(py, &error),))?;
         }
         called.and(released)
     }

@@ -87,7 +87,7 @@ impl SocketTransport {
         let error = errors::os_error(py, errno);
         let empty_waiter = transport.state.with(py, |state| state.empty_waiter.take());
         if let Some(waiter) = empty_waiter {
-            waiter.call_method1(py, "set_exception", (error.value(py),))?;
+            waiter.call_method1(py, "set_exception", (errors::exception(py, &error),))?;
         }
         Self::fail(slf, error, WRITE_FAILED)
     }
