@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 # An absolute path: PyO3 would otherwise look for the interpreter of an activated environment.
 export PYO3_PYTHON := $(shell $(PYTHON) -c 'import sys; print(sys.executable)')
 
-.PHONY: help demo test test-rust test-python lint fmt wheel bench-memory clean
+.PHONY: help demo test test-rust test-loom test-python lint fmt wheel bench-memory clean
 
 help: ## lists the verbs
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -22,6 +22,9 @@ test: test-rust test-python ## runs the tests, Rust's and Python's
 
 test-rust: ## runs the core crate's tests
 	cargo test --quiet --workspace
+
+test-loom: ## checks what crosses threads, in every order
+	RUSTFLAGS="--cfg loom" cargo test --quiet --package ioxide --lib --target-dir target/loom loom
 
 test-python: $(BIN)/installed ## runs the tests of the Python package on PYTHON
 	$(BIN)/python -m pytest

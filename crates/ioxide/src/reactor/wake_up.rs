@@ -5,9 +5,9 @@
 //! - the loop raises the flag ([`Waker::fall_asleep`]), *then* looks whether anything was sent, and only then waits;
 //! - a sender sends, *then* looks at the flag ([`Waker::wake`]), and writes to the descriptor if it is up.
 //!
-//! Each side writes before it reads what the other writes, in one total order (`SeqCst`). So at least one of them sees
-//! the other: either the loop finds what was sent, or the sender finds the flag and ends the wait. A sender that finds
-//! the flag lowers it, so that of many only the first pays for a system call.
+//! Each side has a sequentially consistent fence between its write and its read of what the other writes. So at least
+//! one of them sees the other: either the loop finds what was sent, or the sender finds the flag and ends the wait. A
+//! sender that finds the flag lowers it, so that of many only the first pays for a system call.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -16,10 +16,10 @@ use std::sync::{Arc, Weak};
 use rustix::event::{EventfdFlags, eventfd};
 
 #[cfg(not(loom))]
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering, fence};
 
 #[cfg(loom)]
-use loom::sync::atomic::{AtomicBool, Ordering};
+use loom::sync::atomic::{AtomicBool, Ordering, fence};
 
 /// Ends the wait of a reactor, from any thread. Clones wake the same reactor.
 #[derive(Clone, Debug)]
@@ -51,7 +51,8 @@ impl Waker {
 
     /// Makes sure that the loop looks at what was sent to it before this call. Costs a system call only if it sleeps.
     pub fn wake(&self) {
-        if self.shared.asleep.swap(false, Ordering::SeqCst) {
+        fence(Ordering::SeqCst);
+        if self.shared.asleep.load(Ordering::Relaxed) && self.shared.asleep.swap(false, Ordering::Relaxed) {
             // The one failure is a counter that is full, and then the descriptor is readable already.
             let _ = rustix::io::write(&self.shared.descriptor, &1u64.to_ne_bytes());
         }
@@ -66,7 +67,8 @@ impl Waker {
     /// Announces a wait. What was sent has to be looked for after this call and before the wait.
     #[must_use]
     pub fn fall_asleep(&self) -> Asleep<'_> {
-        self.shared.asleep.store(true, Ordering::SeqCst);
+        self.shared.asleep.store(true, Ordering::Relaxed);
+        fence(Ordering::SeqCst);
         Asleep(self)
     }
 
@@ -92,7 +94,7 @@ impl WeakWaker {
 
 impl Drop for Asleep<'_> {
     fn drop(&mut self) {
-        self.0.shared.asleep.store(false, Ordering::SeqCst);
+        self.0.shared.asleep.store(false, Ordering::Relaxed);
     }
 }
 
@@ -162,12 +164,12 @@ mod loom_tests {
             let sender = loom::thread::spawn({
                 let (waker, sent) = (waker.clone(), Arc::clone(&sent));
                 move || {
-                    sent.store(true, Ordering::SeqCst);
+                    sent.store(true, Ordering::Relaxed);
                     waker.wake();
                 }
             });
             let asleep = waker.fall_asleep();
-            let seen = sent.load(Ordering::SeqCst);
+            let seen = sent.load(Ordering::Relaxed);
             sender.join().unwrap();
             let woken = rustix::io::read(waker.descriptor(), &mut [0u8; 8]).is_ok();
             assert!(seen || woken);
