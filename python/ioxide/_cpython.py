@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import sys
-from asyncio import base_events, constants, coroutines, events, format_helpers, tasks, trsock, unix_events
+from asyncio import base_events, constants, coroutines, events, format_helpers, tasks, transports, trsock, unix_events
 from asyncio.log import logger
 from collections.abc import AsyncGenerator, Callable
 from typing import TYPE_CHECKING, Any
@@ -26,6 +26,7 @@ __all__ = [
     "SSL_SOCKET",
     "DefaultEventLoopPolicy",
     "SelectorEventLoop",
+    "SocketTransport",
     "TransportSocket",
     "accept_retry_delay",
     "attach",
@@ -34,6 +35,7 @@ __all__ = [
     "describe_handle",
     "detach",
     "extract_stack",
+    "get_running_loop",
     "is_inet_address",
     "logger",
     "numeric_address",
@@ -42,7 +44,6 @@ __all__ = [
 
 TransportSocket = trsock.TransportSocket
 SENDFILE_NATIVE = constants._SendfileMode.TRY_NATIVE
-set_running_loop = events._set_running_loop
 coroutine_debug_mode = coroutines._is_debug_mode  # type: ignore[attr-defined]
 
 if TYPE_CHECKING:
@@ -65,6 +66,23 @@ if sys.version_info >= (3, 14):
     DefaultEventLoopPolicy: Any = unix_events._DefaultEventLoopPolicy
 else:
     DefaultEventLoopPolicy = asyncio.DefaultEventLoopPolicy
+
+
+class SocketTransport(transports._FlowControlMixin, asyncio.Transport):
+    """What the native transport says that its class is. It has no instances.
+
+    The bases are those of asyncio's own stream transport: `loop.sendfile` asks whether a transport has flow control.
+    """
+
+
+def set_running_loop(loop: asyncio.AbstractEventLoop | None) -> None:
+    """Note which loop runs in this thread. The name is looked up at each call, for asyncio has two of it."""
+    events._set_running_loop(loop)
+
+
+def get_running_loop() -> asyncio.AbstractEventLoop | None:
+    """Return the loop that runs in this thread, if one does."""
+    return events._get_running_loop()
 
 
 def accept_retry_delay() -> float:

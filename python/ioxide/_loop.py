@@ -13,6 +13,8 @@ import asyncio
 import logging
 import socket
 import sys
+import time
+import warnings
 import weakref
 from collections.abc import Callable
 from typing import IO, Any
@@ -54,6 +56,7 @@ class Loop(EventLoop, SelectorEventLoop):
         self._unix_server_sockets: dict[socket.socket, int] = {}
         self._transports: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()
         self._internal_fds = 0
+        self._clock_resolution = time.get_clock_info("monotonic").resolution
         self._ssock: socket.socket | None = None
         self._csock: socket.socket | None = None
         self._selector: _Selector | None = _Selector(self)
@@ -83,10 +86,7 @@ class Loop(EventLoop, SelectorEventLoop):
             return
         if self._debug:
             logger.debug("Close %r", self)
-        if not sys.is_finalizing():
-            for signal_number in list(self._signal_handlers):
-                self.remove_signal_handler(signal_number)
-        self._signal_handlers.clear()
+        self._remove_signal_handlers()
         self._close_self_pipe()
         self._close()
         self._executor_shutdown_called = True
@@ -94,6 +94,15 @@ class Loop(EventLoop, SelectorEventLoop):
         if executor is not None:
             executor.shutdown(wait=False)
         self._selector = None
+
+    def _remove_signal_handlers(self) -> None:
+        if not sys.is_finalizing():
+            for signal_number in list(self._signal_handlers):
+                self.remove_signal_handler(signal_number)
+        elif self._signal_handlers:
+            message = f"Closing the loop {self!r} on interpreter shutdown stage, skipping signal handlers removal"
+            warnings.warn(message, ResourceWarning, source=self, stacklevel=3)
+            self._signal_handlers.clear()
 
     def add_signal_handler(self, sig: int, callback: Callable[..., object], *args: Any) -> None:  # type: ignore[override]
         """Call `callback(*args)` in the loop when the process gets the signal `sig`."""
@@ -175,7 +184,7 @@ class _Selector:
     def __init__(self, loop: Loop) -> None:
         self._loop = weakref.ref(loop)
 
-    def get_key(self, fileobj: int) -> Any:
+    def get_key(self, fileobj: Any) -> Any:
         """Return what `selectors.BaseSelector.get_key` does, of which only `events` is set."""
         loop = self._loop()
         reads, writes = loop._interest(fileobj) if loop is not None else (False, False)

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
+from ioxide._cpython import get_running_loop
 from ioxide._loop import new_event_loop
 
 __all__ = ["run"]
@@ -19,7 +20,7 @@ def run(main: Coroutine[Any, Any, _T], *, debug: bool | None = None) -> _T:
     Returns what `main` returns and raises what it raises. Raises `RuntimeError` if a loop is running in this thread
     already, and `ValueError` if `main` isn't a coroutine.
     """
-    if asyncio.events._get_running_loop() is not None:
+    if get_running_loop() is not None:
         raise RuntimeError("ioxide.run() cannot be called from a running event loop")
     with asyncio.Runner(debug=debug, loop_factory=new_event_loop) as runner:
         return runner.run(main)

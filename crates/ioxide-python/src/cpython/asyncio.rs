@@ -35,8 +35,8 @@ pub static FUTURE: Name = Name::new("asyncio", "Future");
 pub static HANDLE: Name = Name::new("asyncio", "Handle");
 /// `asyncio.TimerHandle`.
 pub static TIMER_HANDLE: Name = Name::new("asyncio", "TimerHandle");
-/// `asyncio.Transport`.
-pub static TRANSPORT: Name = Name::new("asyncio", "Transport");
+/// What a transport says that its class is: an `asyncio.Transport` with flow control.
+pub static TRANSPORT: Name = Name::new("ioxide._cpython", "SocketTransport");
 /// `asyncio.BufferedProtocol`.
 pub static BUFFERED_PROTOCOL: Name = Name::new("asyncio", "BufferedProtocol");
 /// `socket.socket`.

@@ -439,8 +439,9 @@ impl EventLoop {
     }
 
     /// Whether somebody waits for something to read from a descriptor, and whether for room to write.
-    fn _interest(&self, py: Python<'_>, fd: RawFd) -> (bool, bool) {
-        (self.is_watched(py, fd, Direction::Read), self.is_watched(py, fd, Direction::Write))
+    fn _interest(&self, fd: &Bound<'_, PyAny>) -> PyResult<(bool, bool)> {
+        let (py, fd) = (fd.py(), file_number(fd)?);
+        Ok((self.is_watched(py, fd, Direction::Read), self.is_watched(py, fd, Direction::Write)))
     }
 }
 

@@ -89,6 +89,12 @@ impl SocketTransport {
         self.state.with(py, |state| (state.flow_control.low, state.flow_control.high))
     }
 
+    /// Whether the protocol was told to pause.
+    #[getter]
+    fn _protocol_paused(&self, py: Python<'_>) -> bool {
+        self.state.with(py, |state| state.flow_control.is_protocol_paused)
+    }
+
     /// How many bytes wait to be written.
     fn get_write_buffer_size(&self, py: Python<'_>) -> usize {
         self.state.with(py, |state| state.buffer.size())
