@@ -163,17 +163,15 @@ class Loop(EventLoop, SelectorEventLoop):
 
     async def _sendfile_native(self, transp: Any, file: IO[bytes], offset: int, count: int | None) -> int:
         """Send a file by the kernel, once the transport has written what it has buffered."""
-        descriptor = transp._sock_fd
         was_reading = transp.is_reading()
         transp.pause_reading()
-        self._set_transport(descriptor, False)
-        await transp._make_empty_waiter()
+        transp._lend_descriptor(True)
         try:
+            await transp._make_empty_waiter()
             return await self.sock_sendfile(transp._sock, file, offset, count, fallback=False)
         finally:
             transp._reset_empty_waiter()
-            if not transp.is_closing():
-                self._set_transport(descriptor, True)
+            transp._lend_descriptor(False)
             if was_reading:
                 transp.resume_reading()
 

@@ -76,6 +76,9 @@ impl Handle {
     pub fn run(slf: &Bound<'_, Self>) -> PyResult<()> {
         let py = slf.py();
         let handle = slf.get();
+        if handle.cancelled(py) {
+            return Ok(());
+        }
         let Some((function, arguments)) = handle.callback(py) else { return Ok(()) };
         let result = context::run_in(handle.context.bind(py), || function.bind(py).call1(arguments.bind(py)));
         match result {

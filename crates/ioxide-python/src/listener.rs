@@ -2,7 +2,6 @@
 
 use std::os::fd::{OwnedFd, RawFd};
 
-use pyo3::exceptions::PyRuntimeError;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
@@ -11,10 +10,11 @@ use rustix::net::{SocketAddrAny, SocketFlags};
 
 use crate::address::Address;
 use crate::cpython::attached_cell::AttachedCell;
+use crate::cpython::socket::{NativeSocket, SocketKind};
 use crate::cpython::{asyncio, context, descriptor};
 use crate::errors;
 use crate::event_loop::{Direction, EventLoop, Watcher};
-use crate::transport::{NativeSocket, SocketTransport};
+use crate::transport::SocketTransport;
 
 /// Accepts connections for a server.
 #[pyclass(frozen, weakref, module = "ioxide._ioxide")]
@@ -37,9 +37,6 @@ struct Tls {
     arguments: Py<PyTuple>,
     keywords: Option<Py<PyDict>>,
 }
-
-/// A socket's family, type and protocol, in the kernel's numbers.
-pub type SocketKind = (i32, i32, i32);
 
 impl Listener {
     /// Prepares to listen on `socket`, which is bound and listens already.
@@ -94,10 +91,11 @@ impl Listener {
     pub fn accept_ready(slf: &Bound<'_, Self>) -> PyResult<()> {
         let py = slf.py();
         let listener = slf.get();
-        let fd = listener.fd(py)?;
         for _ in 0..listener.backlog.max(1) {
-            // The server may have been closed before this ran, or by the protocol factory.
-            if fd < 0 || !listener.event_loop.get().is_watched(py, fd, Direction::Read) {
+            // The server may have been closed before this ran, or by the protocol factory, and the number of its
+            // descriptor be somebody else's.
+            let fd = listener.fd(py)?;
+            if !listener.event_loop.get().is_watched_by(py, fd, Direction::Read, slf.as_any()) {
                 return Ok(());
             }
             let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
@@ -122,10 +120,10 @@ impl Listener {
         let py = slf.py();
         let listener = slf.get();
         let event_loop = listener.event_loop.bind(py);
+        event_loop.get().unwatch_if(py, fd, Direction::Read, slf.as_any());
         let socket = asyncio::TRANSPORT_SOCKET.get(py)?.call1((&listener.socket,))?;
         let error = errors::os_error(py, errno);
         errors::report(event_loop, "socket.accept() out of system resource", &error, &[("socket", &socket)])?;
-        drop(event_loop.get().unwatch(py, fd, Direction::Read));
         let delay = asyncio::ACCEPT_RETRY_DELAY.get(py)?.call0()?;
         event_loop.call_method1("call_later", (delay, slf.getattr("_listen_again")?)).map(drop)
     }
@@ -215,22 +213,5 @@ impl Listener {
         visit.call(&tls.context)?;
         visit.call(&tls.arguments)?;
         visit.call(&tls.keywords)
-    }
-}
-
-impl NativeSocket {
-    /// Hands the descriptor over to a `socket.socket`, non-blocking as the loop needs it.
-    ///
-    /// # Errors
-    /// What the class raises.
-    pub fn into_python(self, py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
-        let (family, kind, protocol) = self.kind;
-        let class = asyncio::SOCKET.get(py)?;
-        let number = descriptor::give_away(self.descriptor);
-        let Ok(socket) = class.call1((family, kind, protocol, number)) else {
-            return Err(PyRuntimeError::new_err("a descriptor that was accepted is no socket"));
-        };
-        socket.call_method1("setblocking", (false,))?;
-        Ok(socket)
     }
 }

@@ -7,10 +7,11 @@
 
 use std::os::fd::RawFd;
 
-use pyo3::exceptions::{PyRuntimeError, PyStopIteration, PyTypeError, PyValueError};
+use pyo3::exceptions::{PyMemoryError, PyRuntimeError, PyStopIteration, PyTypeError, PyValueError};
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyTuple};
+use rustix::buffer::spare_capacity;
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags};
 
@@ -140,15 +141,14 @@ impl SocketOperation {
         event_loop.call_method1("_ensure_fd_no_transport", (fd,))?;
         let future = EventLoop::create_future(event_loop)?;
         let iterator = future.call_method0("__await__")?;
+        let waiting = Waiting { future: future.unbind(), iterator: iterator.clone().unbind(), fd };
+        drop(operation.state.replace(py, State::Waiting(waiting)));
         let watcher = Watcher::Operation(slf.clone().unbind());
         let replaced = event_loop.get().watch(py, fd, operation.kind.direction(), watcher)?;
-        let yielded = iterator.call_method0("__next__")?;
-        let waiting = Waiting { future: future.unbind(), iterator: iterator.unbind(), fd };
-        drop(operation.state.replace(py, State::Waiting(waiting)));
         if let Some(replaced) = replaced {
             replaced.cancel(py)?;
         }
-        Ok(yielded.unbind())
+        iterator.call_method0("__next__").map(Bound::unbind)
     }
 
     /// Does it if it can be done now; `None` means that it can't.
@@ -174,9 +174,11 @@ impl SocketOperation {
             });
             return outcome(py, received);
         }
-        let mut buffer = vec![0; size];
-        let received = rustix::net::recv(source, &mut buffer[..], RecvFlags::DONTWAIT);
-        outcome(py, received.map(|(count, _)| PyBytes::new(py, &buffer[..count]).into_any()))
+        // The size is the program's: one that can't be had is its error, and mustn't abort the process.
+        let mut buffer = Vec::new();
+        buffer.try_reserve_exact(size).map_err(|_| PyMemoryError::new_err(()))?;
+        let received = rustix::net::recv(source, spare_capacity(&mut buffer), RecvFlags::DONTWAIT);
+        outcome(py, received.map(|_| PyBytes::new(py, &buffer).into_any()))
     }
 
     fn receive_into<'py>(&self, py: Python<'py>, buffer: &Writable) -> PyResult<Option<Bound<'py, PyAny>>> {
@@ -236,9 +238,7 @@ impl SocketOperation {
         });
         let Some(fd) = fd else { return };
         let event_loop = self.event_loop.get();
-        if event_loop.is_watched_by(py, fd, self.kind.direction(), slf) {
-            drop(event_loop.unwatch(py, fd, self.kind.direction()));
-        }
+        event_loop.unwatch_if(py, fd, self.kind.direction(), slf.as_any());
     }
 
     /// Ends the operation from whatever state. Returns the iterator if it was waiting.

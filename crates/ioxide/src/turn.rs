@@ -44,7 +44,10 @@ pub trait Driver {
     fn has_mail(&self) -> bool;
 
     /// Queues what other threads sent.
-    fn receive(&self);
+    ///
+    /// # Errors
+    /// Only what is to end the run of the loop.
+    fn receive(&self) -> Result<(), Self::Error>;
 
     /// Polls the reactor. Called with a timeout of zero when the turn mustn't wait; a driver that waits lets other
     /// threads in meanwhile.
@@ -70,7 +73,7 @@ pub trait Driver {
 /// The driver's; what is queued stays queued.
 pub fn turn<D: Driver>(driver: &D, events: &mut Events) -> Result<(), D::Error> {
     poll(driver, events)?;
-    driver.receive();
+    driver.receive()?;
     let has_timers = driver.with_schedule(|schedule| !schedule.timers.is_empty());
     let time = if has_timers { Some(driver.time()?) } else { None };
     let batch = driver.with_schedule(|schedule| schedule.begin_batch(time));
@@ -104,10 +107,12 @@ fn poll<D: Driver>(driver: &D, events: &mut Events) -> Result<(), D::Error> {
     Ok(())
 }
 
-/// Waits, unless another thread sends something before the wait begins.
+/// Waits, unless something is there to do by the time that the loop has announced its sleep: another thread sent it or,
+/// where a driver's clock runs code, queued it meanwhile.
 fn wait<D: Driver>(driver: &D, events: &mut Events, timeout: Option<Nanoseconds>) -> Result<(), D::Error> {
     let asleep = driver.reactor().waker().fall_asleep();
-    let timeout = if driver.has_mail() { Some(0) } else { timeout };
+    let is_ready = driver.with_schedule(|schedule| !schedule.ready.is_empty());
+    let timeout = if is_ready || driver.has_mail() { Some(0) } else { timeout };
     let result = driver.poll(events, timeout);
     drop(asleep);
     result

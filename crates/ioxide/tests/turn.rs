@@ -1,5 +1,7 @@
 //! The turn, driven without Python: a loop whose items are closures.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::io::{self, Read, Write};
@@ -12,14 +14,17 @@ use ioxide::{Driver, Event, Events, Interest, Mailbox, Reactor, Schedule, turn};
 
 type Callback = Box<dyn FnOnce(&Rc<Loop>) -> Result<(), &'static str>>;
 
+type Watcher = Rc<dyn Fn(&Rc<Loop>)>;
+
 /// A loop for tests: what becomes readable calls its watcher, time is the kernel's or stands where a test put it.
 struct Loop {
     schedule: RefCell<Schedule<Callback>>,
     reactor: Reactor,
-    watchers: RefCell<HashMap<u64, Rc<dyn Fn(&Rc<Loop>)>>>,
+    watchers: RefCell<HashMap<u64, Watcher>>,
     mailbox: Mailbox<u32>,
     stopping: Cell<bool>,
     frozen_time: Cell<Option<Nanoseconds>>,
+    note_when_asked_for_the_time: Cell<Option<&'static str>>,
     trace: RefCell<Vec<String>>,
 }
 
@@ -36,6 +41,7 @@ impl Loop {
             mailbox,
             stopping: Cell::new(false),
             frozen_time: Cell::new(None),
+            note_when_asked_for_the_time: Cell::default(),
             trace: RefCell::default(),
         })
     }
@@ -90,6 +96,9 @@ impl Driver for Handle {
     }
 
     fn time(&self) -> Result<Nanoseconds, Self::Error> {
+        if let Some(text) = self.0.note_when_asked_for_the_time.take() {
+            self.0.note_soon(text);
+        }
         Ok(self.0.frozen_time.get().unwrap_or_else(clock::monotonic))
     }
 
@@ -101,10 +110,11 @@ impl Driver for Handle {
         !self.0.mailbox.is_empty()
     }
 
-    fn receive(&self) {
+    fn receive(&self) -> Result<(), Self::Error> {
         for number in self.0.mailbox.receive() {
             self.0.note(format!("mail {number}"));
         }
+        Ok(())
     }
 
     fn poll(&self, events: &mut Events, timeout: Option<Nanoseconds>) -> Result<(), Self::Error> {
@@ -235,6 +245,16 @@ fn mail_from_another_thread_ends_the_wait() {
     }
     sender.join().unwrap();
     assert_eq!(event_loop.take_trace(), ["mail 7"]);
+}
+
+#[test]
+fn what_a_clock_schedules_before_the_wait_ends_it() {
+    let event_loop = Loop::new();
+    event_loop.frozen_time.set(Some(0));
+    event_loop.note_at(3600 * SECOND, "in an hour");
+    event_loop.note_when_asked_for_the_time.set(Some("at once"));
+    take_turn(&event_loop).unwrap();
+    assert_eq!(event_loop.take_trace(), ["at once"]);
 }
 
 #[test]

@@ -41,6 +41,8 @@ pub static TRANSPORT: Name = Name::new("ioxide._cpython", "SocketTransport");
 pub static BUFFERED_PROTOCOL: Name = Name::new("asyncio", "BufferedProtocol");
 /// `socket.socket`.
 pub static SOCKET: Name = Name::new("socket", "socket");
+/// The C class that `socket.socket` is made of.
+pub static NATIVE_SOCKET: Name = Name::new("_socket", "socket");
 /// `socket.gaierror`.
 pub static RESOLVER_ERROR: Name = Name::new("socket", "gaierror");
 /// `asyncio.constants`' mark of a transport whose descriptor `sendfile` may write to.

@@ -16,7 +16,6 @@ use pyo3::Python;
 use pyo3::gc::PyTraverseError;
 
 /// Interior mutability for the fields of a frozen class.
-#[derive(Debug, Default)]
 pub struct AttachedCell<T> {
     #[cfg(not(Py_GIL_DISABLED))]
     value: RefCell<T>,

@@ -1,6 +1,6 @@
-//! File descriptors that come from Python as numbers, and go back as numbers.
+//! File descriptors that come from Python as numbers.
 
-use std::os::fd::{BorrowedFd, IntoRawFd, OwnedFd, RawFd};
+use std::os::fd::{BorrowedFd, RawFd};
 
 use pyo3::PyResult;
 use pyo3::exceptions::PyValueError;
@@ -17,10 +17,4 @@ pub fn borrow<'fd>(number: RawFd) -> PyResult<BorrowedFd<'fd>> {
     // open, the program has to see to, as with every number that it gives to `os` or `select`; if it isn't, or is by
     // now another file, the system call fails or concerns that file, and no memory of ours is involved.
     Ok(unsafe { BorrowedFd::borrow_raw(number) })
-}
-
-/// Hands an open descriptor over to Python code that will close it.
-#[must_use]
-pub fn give_away(descriptor: OwnedFd) -> RawFd {
-    descriptor.into_raw_fd()
 }

@@ -6,4 +6,5 @@ pub mod attached_cell;
 pub mod buffer;
 pub mod context;
 pub mod descriptor;
+pub mod socket;
 pub mod thread;

@@ -4,6 +4,7 @@
 //! of it. So a look-up that hangs holds no lock of the interpreter and doesn't keep the program from ending.
 
 use std::net::{IpAddr, SocketAddr, SocketAddrV6};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use ioxide::BlockingPool;
 use ioxide::net::lookup::{self, AddressInfo, Failure, Hints};
@@ -53,16 +54,21 @@ impl Pending {
 
 impl EventLoop {
     /// Gives the answers that have come to those who wait for them.
-    pub(super) fn receive_lookups(slf: &Bound<'_, Self>) {
+    ///
+    /// # Errors
+    /// Only what is to end the run of the loop.
+    pub(super) fn receive_lookups(slf: &Bound<'_, Self>) -> PyResult<()> {
         let py = slf.py();
         for Lookup { ticket, answer } in slf.get().mailbox.receive() {
             let future = slf.get().lookups.with(py, |lookups| lookups.futures.remove(&ticket));
             let Some(future) = future else { continue };
-            // What fails here is a future that was cancelled between the question and the call.
-            if let Err(error) = settle(future.bind(py), answer) {
-                error.write_unraisable(py, Some(future.bind(py)));
+            match settle(future.bind(py), answer) {
+                Err(error) if errors::ends_the_loop(py, &error) => return Err(error),
+                Err(error) => errors::report(slf, "Exception in name resolution", &error, &[])?,
+                Ok(()) => {}
             }
         }
+        Ok(())
     }
 
     /// Runs `look_up` on a thread of the pool. Returns the future for its answer.
@@ -77,7 +83,11 @@ impl EventLoop {
         let entry = future.clone().unbind();
         let ticket = event_loop.lookups.with(py, |lookups| lookups.insert(entry));
         let mailbox = event_loop.mailbox.clone();
-        let job = move || mailbox.send(Lookup { ticket, answer: look_up() });
+        let job = move || {
+            // A name that isn't UTF-8 makes the library panic. Who waits for the answer has to get one all the same.
+            let answer = catch_unwind(AssertUnwindSafe(look_up)).unwrap_or_else(|_| Err(panicked()));
+            mailbox.send(Lookup { ticket, answer });
+        };
         let started = event_loop.pool.with(py, |pool| pool.get_or_insert_with(BlockingPool::new).spawn(job));
         if let Err(error) = started {
             drop(event_loop.lookups.with(py, |lookups| lookups.futures.remove(&ticket)));
@@ -120,6 +130,10 @@ impl EventLoop {
         };
         Self::begin_lookup(slf, move || lookup::name_info(&address, flags).map(Answer::Names))
     }
+}
+
+fn panicked() -> Failure {
+    Failure::System(std::io::Error::other("the resolver's answer can't be read"))
 }
 
 fn settle(future: &Bound<'_, PyAny>, answer: Result<Answer, Failure>) -> PyResult<()> {

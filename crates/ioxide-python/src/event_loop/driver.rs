@@ -55,17 +55,33 @@ impl<'a, 'py> LoopDriver<'a, 'py> {
         ioxide::turn(self, events)
     }
 
+    /// Runs `item`. What it fails with is reported, unless it ends the loop: one connection mustn't end all of them. A
+    /// handle has reported for itself, and what comes out of it did so on purpose.
+    fn run_and_report(&self, item: &Item) -> PyResult<()> {
+        let py = self.event_loop.py();
+        match item.run(py) {
+            Err(error) if !matches!(item, Item::Handle(_)) && !errors::ends_the_loop(py, &error) => {
+                let object = item.object(py);
+                let message = format!("Exception in callback {}", object.repr()?);
+                errors::report(self.event_loop, &message, &error, &[])
+            }
+            result => result,
+        }
+    }
+
     /// In debug mode: runs `item` and warns if that took long.
     fn run_and_measure(&self, item: &Item) -> PyResult<()> {
         let event_loop = self.event_loop;
         let py = event_loop.py();
         let object = item.object(py);
-        event_loop.setattr("_current_handle", &object)?;
+        if let Item::Handle(handle) = item {
+            event_loop.setattr("_current_handle", handle)?;
+        }
         let began = self.time()?;
-        let result = item.run(py);
+        let result = self.run_and_report(item);
         event_loop.setattr("_current_handle", py.None())?;
         result?;
-        let duration = clock::to_seconds(self.time()? - began);
+        let duration = clock::to_seconds(self.time()?.saturating_sub(began));
         if duration >= event_loop.getattr("slow_callback_duration")?.extract()? {
             EventLoop::warn_of_slow_callback(&object, duration)?;
         }
@@ -112,8 +128,8 @@ impl Driver for LoopDriver<'_, '_> {
         !self.event_loop.get().mailbox.is_empty()
     }
 
-    fn receive(&self) {
-        EventLoop::receive_lookups(self.event_loop);
+    fn receive(&self) -> PyResult<()> {
+        EventLoop::receive_lookups(self.event_loop)
     }
 
     fn poll(&self, events: &mut Events, timeout: Option<Nanoseconds>) -> PyResult<()> {
@@ -137,6 +153,6 @@ impl Driver for LoopDriver<'_, '_> {
     }
 
     fn run(&self, item: Item) -> PyResult<()> {
-        if self.event_loop.get().is_debug() { self.run_and_measure(&item) } else { item.run(self.event_loop.py()) }
+        if self.event_loop.get().is_debug() { self.run_and_measure(&item) } else { self.run_and_report(&item) }
     }
 }

@@ -30,7 +30,7 @@ use crate::errors;
 use crate::item::Item;
 use dns::Lookup;
 use watching_file_descriptors::Watched;
-pub use watching_file_descriptors::{Direction, Watcher};
+pub use watching_file_descriptors::{Direction, TransportId, Watcher};
 
 /// As much as one read of a stream takes at most; asyncio's number.
 pub const READ_SIZE: usize = 256 * 1024;
@@ -47,6 +47,7 @@ pub struct EventLoop {
     lookups: AttachedCell<dns::Pending>,
     /// Where reads put their bytes before it is known how many there are. Empty while somebody reads.
     read_buffer: AttachedCell<Vec<u8>>,
+    transports_made: AtomicU64,
     /// The thread that runs the loop, zero if none does.
     thread: AtomicU64,
     is_stopping: AtomicBool,
@@ -81,6 +82,12 @@ impl EventLoop {
         self.reactor.with(py, |reactor| reactor.clone()).ok_or_else(errors::loop_is_closed)
     }
 
+    /// An id for a new transport.
+    pub fn next_transport_id(&self) -> TransportId {
+        let before = self.transports_made.fetch_add(1, Ordering::Relaxed);
+        TransportId::MIN.saturating_add(before)
+    }
+
     /// Queues `item` behind everything that is ready.
     pub fn push(&self, py: Python<'_>, item: Item) {
         self.schedule.with(py, |schedule| schedule.ready.push(item));
@@ -111,6 +118,7 @@ impl EventLoop {
             pool: AttachedCell::new(None),
             lookups: AttachedCell::new(dns::Pending::new()),
             read_buffer: AttachedCell::new(Vec::new()),
+            transports_made: AtomicU64::new(0),
             thread: AtomicU64::new(0),
             is_stopping: AtomicBool::new(false),
             is_closed: AtomicBool::new(false),

@@ -28,10 +28,13 @@ impl EventLoop {
 struct Running<'a>(&'a EventLoop);
 
 impl<'a> Running<'a> {
-    fn begin(event_loop: &'a EventLoop, py: Python<'_>) -> Self {
-        event_loop.thread.store(thread::ident(py), Ordering::Relaxed);
+    fn begin(event_loop: &'a EventLoop, py: Python<'_>) -> PyResult<Self> {
+        let ident = thread::ident(py);
+        if event_loop.thread.compare_exchange(0, ident, Ordering::Relaxed, Ordering::Relaxed).is_err() {
+            return Err(PyRuntimeError::new_err("This event loop is already running"));
+        }
         event_loop.schedule.with(py, ioxide::Schedule::poll_next_turn);
-        Self(event_loop)
+        Ok(Self(event_loop))
     }
 }
 
@@ -48,7 +51,7 @@ impl EventLoop {
     fn _run(slf: &Bound<'_, Self>) -> PyResult<()> {
         let event_loop = slf.get();
         let driver = LoopDriver::new(slf)?;
-        let running = Running::begin(event_loop, slf.py());
+        let running = Running::begin(event_loop, slf.py())?;
         let mut events = Events::new();
         loop {
             driver.turn(&mut events)?;

@@ -29,6 +29,9 @@ pub enum Direction {
     Write,
 }
 
+/// Tells the transports of a loop apart. It isn't given twice, unlike the number of a descriptor.
+pub type TransportId = std::num::NonZeroU64;
+
 /// Who is told that a descriptor is ready.
 pub enum Watcher {
     /// A callback of `add_reader` or `add_writer`.
@@ -56,8 +59,8 @@ struct Entry {
     /// The object that was given instead of a number. It finds the entry when it has been closed and no longer knows
     /// its number.
     object: Option<Py<PyAny>>,
-    /// Whether the descriptor belongs to a transport that isn't closing.
-    has_transport: bool,
+    /// The transport that the descriptor belongs to, if it is one of ours and isn't closing.
+    transport: Option<TransportId>,
 }
 
 /// What has to be told to the reactor after a change.
@@ -75,6 +78,15 @@ impl Watcher {
             Self::Transport(transport) => Self::Transport(transport.clone_ref(py)),
             Self::Listener(listener) => Self::Listener(listener.clone_ref(py)),
             Self::Operation(operation) => Self::Operation(operation.clone_ref(py)),
+        }
+    }
+
+    fn as_ptr(&self) -> *mut pyo3::ffi::PyObject {
+        match self {
+            Self::Handle(handle) => handle.as_ptr(),
+            Self::Transport(transport) => transport.as_ptr(),
+            Self::Listener(listener) => listener.as_ptr(),
+            Self::Operation(operation) => operation.as_ptr(),
         }
     }
 
@@ -153,6 +165,7 @@ impl Watched {
         self.entries.get(usize::try_from(fd).ok()?)
     }
 
+    /// The entry of a descriptor that the kernel knows: its number is below the limit on open files.
     fn entry(&mut self, fd: RawFd) -> &mut Entry {
         let index = usize::try_from(fd).expect("descriptor::borrow has refused negative numbers");
         if index >= self.entries.len() {
@@ -161,35 +174,48 @@ impl Watched {
         &mut self.entries[index]
     }
 
-    fn set_transport(&mut self, fd: RawFd, has_transport: bool) {
-        if fd >= 0 {
-            self.entry(fd).has_transport = has_transport;
+    fn existing_entry(&mut self, fd: RawFd) -> Option<&mut Entry> {
+        self.entries.get_mut(usize::try_from(fd).ok()?)
+    }
+
+    fn claim(&mut self, fd: RawFd, transport: TransportId) {
+        self.entry(fd).transport = Some(transport);
+    }
+
+    fn disclaim(&mut self, fd: RawFd, transport: TransportId) {
+        if let Some(entry) = self.existing_entry(fd).filter(|entry| entry.transport == Some(transport)) {
+            entry.transport = None;
         }
     }
 
-    /// Puts a watcher in. Returns the one that it replaces and what the reactor has to be told.
-    fn insert(&mut self, fd: RawFd, direction: Direction, watcher: Watcher) -> (Option<Watcher>, Change) {
-        let entry = self.entry(fd);
-        let before = entry.interest();
-        let replaced = entry.side(direction).replace(watcher);
-        let change = match (before.is_none(), replaced.is_some()) {
-            (true, _) => Change::Add(entry.interest()),
-            (false, true) => Change::Nothing,
-            (false, false) => Change::Modify(entry.interest()),
+    /// What the reactor has to be told before a watcher is put in.
+    fn change_for(&self, fd: RawFd, direction: Direction) -> Change {
+        let before = self.get(fd).map_or(Interest::NONE, Entry::interest);
+        let after = match direction {
+            Direction::Read => Interest { readable: true, ..before },
+            Direction::Write => Interest { writable: true, ..before },
         };
-        self.count += usize::from(before.is_none());
-        (replaced, change)
+        if before.is_none() { Change::Add(after) } else { Change::Modify(after) }
+    }
+
+    /// Puts a watcher in and returns the one that it replaces.
+    fn insert(&mut self, fd: RawFd, direction: Direction, watcher: Watcher) -> Option<Watcher> {
+        let entry = self.entry(fd);
+        let was_unwatched = entry.interest().is_none();
+        let replaced = entry.side(direction).replace(watcher);
+        self.count += usize::from(was_unwatched);
+        replaced
     }
 
     /// Takes a watcher out, with what else there is to drop and what the reactor has to be told.
     fn remove(&mut self, fd: RawFd, direction: Direction) -> (Option<Watcher>, Option<Py<PyAny>>, Change) {
-        let entry = usize::try_from(fd).ok().and_then(|index| self.entries.get_mut(index));
-        let Some(entry) = entry else { return (None, None, Change::Nothing) };
+        let Some(entry) = self.existing_entry(fd) else { return (None, None, Change::Nothing) };
         let Some(watcher) = entry.side(direction).take() else { return (None, None, Change::Nothing) };
         let left = entry.interest();
         if left.is_none() {
+            let object = entry.object.take();
             self.count -= 1;
-            return (Some(watcher), entry.object.take(), Change::Remove);
+            return (Some(watcher), object, Change::Remove);
         }
         (Some(watcher), None, Change::Modify(left))
     }
@@ -214,18 +240,23 @@ impl EventLoop {
     ) -> PyResult<Option<Watcher>> {
         let reactor = self.reactor(py)?;
         let source = descriptor::borrow(fd)?;
-        let (replaced, change) = self.watched.with(py, |watched| watched.insert(fd, direction, watcher));
         let token = u64::from(fd.unsigned_abs());
-        let result = match change {
+        // The kernel is asked first: it refuses what is no descriptor, and only then may the table grow to its number.
+        // Where a watcher is replaced it is told again: the number may belong to another file than it did.
+        match self.watched.with(py, |watched| watched.change_for(fd, direction)) {
             Change::Add(interest) => reactor.add(source, token, interest),
             Change::Modify(interest) => reactor.modify(source, token, interest),
             Change::Remove | Change::Nothing => Ok(()),
-        };
-        if let Err(error) = result {
-            drop(self.watched.with(py, |watched| watched.remove(fd, direction)));
-            return Err(errors::from_io_error(py, &error));
         }
-        Ok(replaced)
+        .map_err(|error| errors::from_io_error(py, &error))?;
+        Ok(self.watched.with(py, |watched| watched.insert(fd, direction, watcher)))
+    }
+
+    /// Ceases to watch if it is `owner` that watches: the number may belong to somebody else by now.
+    pub fn unwatch_if(&self, py: Python<'_>, fd: RawFd, direction: Direction, owner: &Bound<'_, PyAny>) {
+        if self.is_watched_by(py, fd, direction, owner) {
+            drop(self.unwatch(py, fd, direction));
+        }
     }
 
     /// Ceases to watch, and returns the watcher.
@@ -250,17 +281,11 @@ impl EventLoop {
         self.watched.with(py, |watched| watched.get(fd).is_some_and(|entry| entry.side_ref(direction).is_some()))
     }
 
-    /// Whether it is `operation` that watches a descriptor in a direction.
-    pub fn is_watched_by(
-        &self,
-        py: Python<'_>,
-        fd: RawFd,
-        direction: Direction,
-        operation: &Bound<'_, SocketOperation>,
-    ) -> bool {
+    /// Whether it is `owner` that watches a descriptor in a direction.
+    pub fn is_watched_by(&self, py: Python<'_>, fd: RawFd, direction: Direction, owner: &Bound<'_, PyAny>) -> bool {
         self.watched.with(py, |watched| {
             let watcher = watched.get(fd).and_then(|entry| entry.side_ref(direction));
-            matches!(watcher, Some(Watcher::Operation(current)) if current.is(operation))
+            watcher.is_some_and(|watcher| watcher.as_ptr() == owner.as_ptr())
         })
     }
 
@@ -281,16 +306,21 @@ impl EventLoop {
         }
     }
 
-    /// Notes whether a descriptor belongs to a transport, so that nobody else watches it.
-    pub fn set_transport(&self, py: Python<'_>, fd: RawFd, has_transport: bool) {
-        self.watched.with(py, |watched| watched.set_transport(fd, has_transport));
+    /// Notes that a descriptor belongs to a transport, so that nobody else watches it.
+    pub fn claim(&self, py: Python<'_>, fd: RawFd, transport: TransportId) {
+        self.watched.with(py, |watched| watched.claim(fd, transport));
+    }
+
+    /// Notes that a descriptor no longer belongs to a transport, unless it has a new owner already.
+    pub fn disclaim(&self, py: Python<'_>, fd: RawFd, transport: TransportId) {
+        self.watched.with(py, |watched| watched.disclaim(fd, transport));
     }
 
     /// The repr of the open transport that a descriptor belongs to, be it ours or one of the standard library's.
     fn transport_of(slf: &Bound<'_, Self>, fd: RawFd) -> PyResult<Option<String>> {
         let py = slf.py();
         let (is_ours, transport) = slf.get().watched.with(py, |watched| match watched.get(fd) {
-            Some(Entry { has_transport: true, reader, writer, .. }) => {
+            Some(Entry { transport: Some(_), reader, writer, .. }) => {
                 let transport = reader.iter().chain(writer).find_map(|watcher| match watcher {
                     Watcher::Transport(transport) => Some(transport.clone_ref(py)),
                     _ => None,
@@ -431,11 +461,6 @@ impl EventLoop {
         let Some(transport) = Self::transport_of(slf, number)? else { return Ok(()) };
         let fd = fd.repr()?;
         Err(PyRuntimeError::new_err(format!("File descriptor {fd} is used by transport {transport}")))
-    }
-
-    /// Lends a transport's descriptor to somebody else, and takes it back: `sendfile` writes to it itself.
-    fn _set_transport(&self, py: Python<'_>, fd: RawFd, has_transport: bool) {
-        self.set_transport(py, fd, has_transport);
     }
 
     /// Whether somebody waits for something to read from a descriptor, and whether for room to write.

@@ -3,7 +3,7 @@
 use pyo3::exceptions::{PyConnectionError, PyOSError, PyResourceWarning};
 use pyo3::prelude::*;
 
-use super::{Socket, SocketTransport};
+use super::{Socket, SocketTransport, reject};
 use crate::cpython::asyncio;
 use crate::errors;
 use crate::event_loop::Direction;
@@ -35,18 +35,20 @@ impl SocketTransport {
     }
 
     /// From now on the descriptor may be used by others, and nothing more is read.
-    fn begin_closing(&self, py: Python<'_>) {
-        self.state.with(py, |state| state.is_closing = true);
-        self.event_loop.get().set_transport(py, self.fd, false);
-        self.unwatch(py, Direction::Read);
+    fn begin_closing(slf: &Bound<'_, Self>) {
+        let py = slf.py();
+        let transport = slf.get();
+        transport.state.with(py, |state| state.is_closing = true);
+        transport.event_loop.get().disclaim(py, transport.fd, transport.id);
+        Self::unwatch(slf, Direction::Read);
     }
 
     /// Closes the socket and lets go of everything that belongs to the connection.
     fn release(slf: &Bound<'_, Self>) -> PyResult<()> {
         let py = slf.py();
         let transport = slf.get();
-        transport.unwatch(py, Direction::Read);
-        transport.unwatch(py, Direction::Write);
+        Self::unwatch(slf, Direction::Read);
+        Self::unwatch(slf, Direction::Write);
         if transport.kind.is_none() {
             // Who asks for the socket later gets Python's object, closed; it has to be kept for that.
             transport.transport_socket(py)?;
@@ -73,7 +75,7 @@ impl SocketTransport {
         if transport.state.with(py, |state| state.is_closing) {
             return Ok(());
         }
-        transport.begin_closing(py);
+        Self::begin_closing(slf);
         let is_empty = transport.state.with(py, |state| {
             state.lost_writes += u32::from(state.buffer.is_empty());
             state.buffer.is_empty()
@@ -81,7 +83,7 @@ impl SocketTransport {
         if !is_empty {
             return Ok(());
         }
-        transport.unwatch(py, Direction::Write);
+        Self::unwatch(slf, Direction::Write);
         Self::schedule_connection_lost(slf, None)
     }
 
@@ -105,9 +107,9 @@ impl SocketTransport {
             return Ok(());
         }
         drop(unwritten);
-        transport.unwatch(py, Direction::Write);
+        Self::unwatch(slf, Direction::Write);
         if !is_closing {
-            transport.begin_closing(py);
+            Self::begin_closing(slf);
         }
         transport.state.with(py, |state| state.lost_writes += 1);
         Self::schedule_connection_lost(slf, error)
@@ -124,11 +126,8 @@ impl SocketTransport {
         };
         let released = Self::release(slf);
         let empty_waiter = transport.state.with(py, |state| state.empty_waiter.take());
-        if let Some(waiter) = empty_waiter
-            && !waiter.call_method0(py, "done")?.is_truthy(py)?
-        {
-            let error = PyConnectionError::new_err("Connection is closed by peer");
-            waiter.call_method1(py, "set_exception", (errors::exception(py, &error),))?;
+        if let Some(waiter) = empty_waiter {
+            reject(waiter.bind(py), &PyConnectionError::new_err("Connection is closed by peer"))?;
         }
         called.and(released)
     }
@@ -138,14 +137,20 @@ impl SocketTransport {
 impl Drop for SocketTransport {
     fn drop(&mut self) {
         Python::attach(|py| {
-            let (socket, server) = self.state.with(py, |state| (state.socket.take(), state.server.take()));
+            let (socket, server, is_cleared) =
+                self.state.with(py, |state| (state.socket.take(), state.server.take(), state.is_cleared));
             let Some(socket) = socket else { return };
-            let event_loop = self.event_loop.get();
-            event_loop.set_transport(py, self.fd, false);
+            self.event_loop.get().disclaim(py, self.fd, self.id);
             // The object may go while an exception is on its way, which is none of the warning's.
             let pending = PyErr::take(py);
-            if let Err(error) = self.warn_and_close(py, &socket, server) {
-                error.write_unraisable(py, None);
+            let warned = self.warn(py);
+            let released = self.release_forgotten(py, &socket, server);
+            // What went together with the transport may have been emptied before it: it can't be told any more, and
+            // closes by itself what it had.
+            for result in [warned, if is_cleared { Ok(()) } else { released }] {
+                if let Err(error) = result {
+                    error.write_unraisable(py, None);
+                }
             }
             if let Some(pending) = pending {
                 pending.restore(py);
@@ -155,17 +160,25 @@ impl Drop for SocketTransport {
 }
 
 impl SocketTransport {
-    fn warn_and_close(&self, py: Python<'_>, socket: &Socket, server: Option<Py<PyAny>>) -> PyResult<()> {
+    fn warn(&self, py: Python<'_>) -> PyResult<()> {
         let message = format!("unclosed transport <SocketTransport fd={}>", self.fd);
-        let warned = asyncio::WARN.get(py)?.call1((message, py.get_type::<PyResourceWarning>()));
+        asyncio::WARN.get(py)?.call1((message, py.get_type::<PyResourceWarning>())).map(drop)
+    }
+
+    fn release_forgotten(&self, py: Python<'_>, socket: &Socket, server: Option<Py<PyAny>>) -> PyResult<()> {
         if let Socket::Python(socket) = socket {
             socket.call_method0(py, "close")?;
         }
-        if let Some(server) = server {
-            // The transport itself can no longer be handed out. Its weak reference has left the server already, so that
-            // what is left to do is to let the server look whether it has clients.
-            asyncio::DETACH.get(py)?.call1((server, &self.event_loop))?;
+        let event_loop = self.event_loop.bind(py);
+        if let Some(server) = server
+            && !self.event_loop.get().is_loop_closed()
+        {
+            // The server looks by weak reference whether it has clients left. This one's is cleared a little later, so
+            // that the server is told in the next turn; and of the loop instead of the transport, which can't be handed
+            // out any more.
+            let detach = asyncio::DETACH.get(py)?;
+            event_loop.call_method1("call_soon_threadsafe", (detach, server, event_loop))?;
         }
-        warned.map(drop)
+        Ok(())
     }
 }

@@ -7,22 +7,29 @@ use pyo3::prelude::*;
 
 use super::{Socket, SocketTransport, lookup};
 use crate::cpython::asyncio;
+use crate::cpython::socket::{closed_socket, socket_for};
 use crate::event_loop::Direction;
-use crate::listener::SocketKind;
 
 impl SocketTransport {
     /// The socket as Python's object, made now if there was none. `None` once it is closed.
     fn python_socket<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
-        let socket = self.state.with(py, |state| match state.socket.take() {
-            Some(Socket::Native(native)) => Some(native),
-            other => {
-                state.socket = other;
-                None
+        if let Some(kind) = self.state.with(py, |state| state.kind()) {
+            let made = socket_for(py, self.fd, kind)?;
+            // Making it may have run code (an audit hook's) that closed the transport, or asked for the socket as well.
+            let native = self.state.with(py, |state| match state.socket.take() {
+                Some(Socket::Native(native)) => {
+                    state.socket = Some(Socket::Python(made.clone().unbind()));
+                    Some(native)
+                }
+                other => {
+                    state.socket = other;
+                    None
+                }
+            });
+            match native {
+                Some(native) => native.disown(),
+                None => drop(made.call_method0("detach")?),
             }
-        });
-        if let Some(native) = socket {
-            let socket = Socket::Python(native.into_python(py)?.unbind());
-            self.state.with(py, |state| state.socket = Some(socket));
         }
         Ok(self.state.with(py, |state| match &state.socket {
             Some(Socket::Python(socket)) => Some(socket.bind(py).clone()),
@@ -51,13 +58,6 @@ impl SocketTransport {
         let is_open = self.state.with(py, |state| state.socket.is_some());
         if is_open && self.event_loop.get().is_watched(py, self.fd, direction) { "polling" } else { "idle" }
     }
-}
-
-/// A socket that is closed, for who asks for the socket of a closed transport.
-fn closed_socket(py: Python<'_>, kind: SocketKind) -> PyResult<Bound<'_, PyAny>> {
-    let socket = asyncio::SOCKET.get(py)?.call1(kind)?;
-    socket.call_method0("close")?;
-    Ok(socket)
 }
 
 #[pymethods]
@@ -148,6 +148,16 @@ impl SocketTransport {
             future.call_method1("set_result", (py.None(),))?;
         }
         Ok(future)
+    }
+
+    /// Lends the descriptor to somebody else, or takes it back: `sendfile` writes to it itself.
+    fn _lend_descriptor(&self, py: Python<'_>, lend: bool) {
+        let is_open = self.state.with(py, |state| !state.is_closing);
+        if lend {
+            self.event_loop.get().disclaim(py, self.fd, self.id);
+        } else if is_open {
+            self.event_loop.get().claim(py, self.fd, self.id);
+        }
     }
 
     fn _reset_empty_waiter(&self, py: Python<'_>) {

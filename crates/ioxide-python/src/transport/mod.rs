@@ -14,29 +14,22 @@ mod reading;
 mod write_buffer;
 mod writing;
 
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 
 use pyo3::exceptions::PyKeyError;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
+use rustix::io::Errno;
 
 use crate::address::Address;
 use crate::cpython::attached_cell::AttachedCell;
+use crate::cpython::socket::{NativeSocket, SocketKind};
 use crate::cpython::{asyncio, context, descriptor};
 use crate::errors;
-use crate::event_loop::{Direction, EventLoop, Watcher};
+use crate::event_loop::{Direction, EventLoop, TransportId, Watcher};
 use crate::item::Item;
-use crate::listener::SocketKind;
 use flow_control::FlowControl;
 use write_buffer::WriteBuffer;
-
-/// A socket that Python doesn't know yet.
-pub struct NativeSocket {
-    /// The open socket.
-    pub descriptor: OwnedFd,
-    /// What it is.
-    pub kind: SocketKind,
-}
 
 /// Who owns the descriptor. Python's object is made only when somebody asks for it.
 enum Socket {
@@ -57,6 +50,7 @@ enum Style {
 #[pyclass(frozen, weakref, module = "ioxide")]
 pub struct SocketTransport {
     event_loop: Py<EventLoop>,
+    id: TransportId,
     fd: RawFd,
     local_address: Address,
     peer_address: Address,
@@ -86,11 +80,12 @@ struct State {
     write_context: Option<Py<PyAny>>,
     buffer: WriteBuffer,
     flow_control: FlowControl,
-    is_started: bool,
     is_closing: bool,
     is_paused: bool,
     /// `write_eof` was called.
     has_written_eof: bool,
+    /// The garbage collector has emptied this object, and perhaps what it belonged to.
+    is_cleared: bool,
     /// How often something was written in vain since the connection was lost; zero while it isn't.
     lost_writes: u32,
 }
@@ -146,9 +141,9 @@ impl SocketTransport {
             rustix::net::getsockname(source).map_or(Address::Unknown, |address| Address::from_kernel(Some(address)));
         state.style = Style::of(protocol)?;
         state.protocol = Some(protocol.clone().unbind());
-        state.server = server.clone().map(Bound::unbind);
         let transport = Self {
             event_loop: event_loop.clone().unbind(),
+            id: event_loop.get().next_transport_id(),
             fd,
             local_address,
             peer_address,
@@ -156,9 +151,12 @@ impl SocketTransport {
             state: AttachedCell::new(state),
         };
         let transport = Bound::new(py, transport)?;
-        event_loop.get().set_transport(py, fd, true);
+        event_loop.get().claim(py, fd, transport.get().id);
         if let Some(server) = server {
-            asyncio::ATTACH.get(py)?.call1((server, &transport))?;
+            asyncio::ATTACH.get(py)?.call1((&server, &transport))?;
+            // Only now: a transport that was never attached mustn't be detached.
+            let before = transport.get().state.with(py, |state| state.server.replace(server.unbind()));
+            drop(before);
         }
         let connection_made = protocol.getattr(pyo3::intern!(py, "connection_made"))?;
         event_loop.call_method1(pyo3::intern!(py, "call_soon"), (connection_made, &transport))?;
@@ -173,19 +171,12 @@ impl SocketTransport {
     pub fn start(slf: &Bound<'_, Self>) -> PyResult<()> {
         let py = slf.py();
         let transport = slf.get();
-        let waiter = transport.state.with(py, |state| {
-            state.is_started = true;
-            state.waiter.take()
-        });
-        if transport.is_reading(py) {
-            Self::watch(slf, Direction::Read)?;
+        let waiter = transport.state.with(py, |state| state.waiter.take());
+        let watched = if transport.is_reading(py) { Self::watch(slf, Direction::Read) } else { Ok(()) };
+        if let Some(waiter) = waiter {
+            resolve(waiter.bind(py))?;
         }
-        let Some(waiter) = waiter else { return Ok(()) };
-        // Whoever waited may have been cancelled.
-        if waiter.call_method0(py, "done")?.is_truthy(py)? {
-            return Ok(());
-        }
-        waiter.call_method1(py, "set_result", (py.None(),)).map(drop)
+        watched
     }
 
     fn watch(slf: &Bound<'_, Self>, direction: Direction) -> PyResult<()> {
@@ -197,10 +188,24 @@ impl SocketTransport {
         Ok(())
     }
 
-    /// Ceases to watch. A descriptor that was closed isn't ours any more: it may have a new owner by now.
-    fn unwatch(&self, py: Python<'_>, direction: Direction) {
-        if self.state.with(py, |state| state.socket.is_some()) {
-            drop(self.event_loop.get().unwatch(py, self.fd, direction));
+    fn unwatch(slf: &Bound<'_, Self>, direction: Direction) {
+        let transport = slf.get();
+        transport.event_loop.get().unwatch_if(slf.py(), transport.fd, direction, slf.as_any());
+    }
+
+    /// Fails if the descriptor isn't this transport's any more: the program has Python's socket object, and may close
+    /// it. The number may be another file's by then, which must neither be read nor written.
+    fn check_descriptor(&self, py: Python<'_>) -> Result<(), Errno> {
+        let socket = self.state.with(py, |state| match &state.socket {
+            Some(Socket::Native(_)) => Ok(None),
+            Some(Socket::Python(socket)) => Ok(Some(socket.clone_ref(py))),
+            None => Err(Errno::BADF),
+        })?;
+        let Some(socket) = socket else { return Ok(()) };
+        let number = socket.bind(py).call_method0(pyo3::intern!(py, "fileno"));
+        match number.and_then(|number| number.extract::<RawFd>()) {
+            Ok(number) if number == self.fd => Ok(()),
+            _ => Err(Errno::BADF),
         }
     }
 
@@ -250,10 +255,10 @@ impl State {
             write_context: None,
             buffer: WriteBuffer::new(),
             flow_control: FlowControl::new(),
-            is_started: false,
             is_closing: false,
             is_paused: false,
             has_written_eof: false,
+            is_cleared: false,
             lost_writes: 0,
         })
     }
@@ -320,6 +325,7 @@ impl SocketTransport {
     /// Breaks cycles. The socket stays: what is left of the transport warns of it and closes it.
     fn __clear__(&self, py: Python<'_>) {
         let cleared = self.state.with(py, |state| {
+            state.is_cleared = true;
             (state.protocol.take(), state.extra.take(), state.waiter.take(), state.empty_waiter.take())
         });
         drop(cleared);
@@ -339,6 +345,22 @@ impl Socket {
             Self::Python(_) => descriptor::borrow(number),
         }
     }
+}
+
+/// Resolves a future that somebody waits for, unless they have been cancelled.
+fn resolve(waiter: &Bound<'_, PyAny>) -> PyResult<()> {
+    if waiter.call_method0("done")?.is_truthy()? {
+        return Ok(());
+    }
+    waiter.call_method1("set_result", (waiter.py().None(),)).map(drop)
+}
+
+/// Fails a future that somebody waits for, unless they have been cancelled.
+fn reject(waiter: &Bound<'_, PyAny>, error: &PyErr) -> PyResult<()> {
+    if waiter.call_method0("done")?.is_truthy()? {
+        return Ok(());
+    }
+    waiter.call_method1("set_exception", (errors::exception(waiter.py(), error),)).map(drop)
 }
 
 /// What `extra[key]` is, if there is such a thing.

@@ -36,9 +36,11 @@ impl SocketTransport {
     fn read_to_protocol(slf: &Bound<'_, Self>) -> PyResult<()> {
         let py = slf.py();
         let transport = slf.get();
-        let received = transport.event_loop.get().with_read_buffer(py, |buffer| {
-            // `bytes` isn't tracked by the garbage collector, so making one within the borrow runs no other code.
-            transport.receive(py, buffer).map(|count| PyBytes::new(py, &buffer[..count]))
+        let received = transport.check_descriptor(py).and_then(|()| {
+            transport.event_loop.get().with_read_buffer(py, |buffer| {
+                // `bytes` isn't tracked by the garbage collector, so making one within the borrow runs no other code.
+                transport.receive(py, buffer).map(|count| PyBytes::new(py, &buffer[..count]))
+            })
         });
         let data = match received {
             Ok(data) => data,
@@ -66,7 +68,8 @@ impl SocketTransport {
             Ok(buffer) => buffer,
             Err(error) => return Self::fail(slf, error, READ_FAILED),
         };
-        let received = buffer.write(|buffer| transport.receive(py, buffer));
+        let received =
+            transport.check_descriptor(py).and_then(|()| buffer.write(|buffer| transport.receive(py, buffer)));
         // Released before the protocol is told: it may want to resize what it gave.
         drop(buffer);
         match received {
@@ -98,7 +101,7 @@ impl SocketTransport {
         match keep_open {
             // The protocol may go on writing. There is nothing more to read.
             Ok(true) => {
-                transport.unwatch(py, Direction::Read);
+                Self::unwatch(slf, Direction::Read);
                 Ok(())
             }
             Ok(false) => Self::close(slf),
@@ -143,7 +146,7 @@ impl SocketTransport {
             return Ok(());
         }
         transport.state.with(py, |state| state.is_paused = true);
-        transport.unwatch(py, Direction::Read);
+        Self::unwatch(slf, Direction::Read);
         Self::log(slf, "%r pauses reading")
     }
 

@@ -8,7 +8,7 @@ use rustix::io::Errno;
 use rustix::net::{SendFlags, Shutdown};
 
 use super::write_buffer::Piece;
-use super::{SocketTransport, State};
+use super::{SocketTransport, State, reject, resolve};
 use crate::cpython::buffer::Contiguous;
 use crate::cpython::{asyncio, context};
 use crate::errors;
@@ -48,7 +48,9 @@ impl SocketTransport {
     fn flush(slf: &Bound<'_, Self>) -> PyResult<()> {
         let py = slf.py();
         let transport = slf.get();
-        let sent = transport.state.with(py, |state| transport.send_buffer(py, state));
+        let sent = transport
+            .check_descriptor(py)
+            .and_then(|()| transport.state.with(py, |state| transport.send_buffer(py, state)));
         match sent {
             Ok(gone) => drop(gone),
             Err(Errno::AGAIN | Errno::INTR) => return Ok(()),
@@ -62,9 +64,9 @@ impl SocketTransport {
         if !is_empty {
             return Ok(());
         }
-        transport.unwatch(py, Direction::Write);
+        Self::unwatch(slf, Direction::Write);
         if let Some(waiter) = empty_waiter {
-            waiter.call_method1(py, "set_result", (py.None(),))?;
+            resolve(waiter.bind(py))?;
         }
         if is_closing {
             return Self::finish_closing(slf);
@@ -87,7 +89,7 @@ impl SocketTransport {
         let error = errors::os_error(py, errno);
         let empty_waiter = transport.state.with(py, |state| state.empty_waiter.take());
         if let Some(waiter) = empty_waiter {
-            waiter.call_method1(py, "set_exception", (errors::exception(py, &error),))?;
+            reject(waiter.bind(py), &error)?;
         }
         Self::fail(slf, error, WRITE_FAILED)
     }
@@ -97,10 +99,12 @@ impl SocketTransport {
         let py = slf.py();
         let transport = slf.get();
         let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
-        let sent = transport.state.with(py, |state| {
-            let socket = state.socket.as_ref().ok_or(Errno::BADF)?;
-            let socket = socket.descriptor(transport.fd).map_err(|_| Errno::BADF)?;
-            rustix::net::send(socket, data.as_slice(py), flags)
+        let sent = transport.check_descriptor(py).and_then(|()| {
+            transport.state.with(py, |state| {
+                let socket = state.socket.as_ref().ok_or(Errno::BADF)?;
+                let socket = socket.descriptor(transport.fd).map_err(|_| Errno::BADF)?;
+                rustix::net::send(socket, data.as_slice(py), flags)
+            })
         });
         match sent {
             Ok(count) => Ok(Some(count)),
@@ -138,7 +142,7 @@ impl SocketTransport {
     fn write_in_vain(&self, py: Python<'_>) -> PyResult<bool> {
         let count = self.state.with(py, |state| {
             let count = state.lost_writes;
-            state.lost_writes += u32::from(count > 0);
+            state.lost_writes = count.saturating_add(u32::from(count > 0));
             count
         });
         if count >= LOG_THRESHOLD {
@@ -148,10 +152,12 @@ impl SocketTransport {
     }
 
     fn shut_down_writing(&self, py: Python<'_>) -> PyResult<()> {
-        let result = self.state.with(py, |state| {
-            let socket = state.socket.as_ref().ok_or(Errno::BADF)?;
-            let socket = socket.descriptor(self.fd).map_err(|_| Errno::BADF)?;
-            rustix::net::shutdown(socket, Shutdown::Write)
+        let result = self.check_descriptor(py).and_then(|()| {
+            self.state.with(py, |state| {
+                let socket = state.socket.as_ref().ok_or(Errno::BADF)?;
+                let socket = socket.descriptor(self.fd).map_err(|_| Errno::BADF)?;
+                rustix::net::shutdown(socket, Shutdown::Write)
+            })
         });
         result.map_err(|errno| errors::os_error(py, errno))
     }
