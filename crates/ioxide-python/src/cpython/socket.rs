@@ -25,7 +25,7 @@ pub type SocketKind = (i32, i32, i32);
 ///
 /// # Errors
 /// What the socket module raises. The descriptor is the caller's then, as before.
-pub fn socket_for<'py>(py: Python<'py>, descriptor: i32, kind: SocketKind) -> PyResult<Bound<'py, PyAny>> {
+pub fn socket_for(py: Python<'_>, descriptor: i32, kind: SocketKind) -> PyResult<Bound<'_, PyAny>> {
     let class = asyncio::SOCKET.get(py)?;
     let (family, type_, protocol) = kind;
     let socket = class.call_method1("__new__", (class,))?;

@@ -10,16 +10,16 @@ use crate::event_loop::Direction;
 
 impl SocketTransport {
     /// An error broke the connection. Those of the operating system are the network's everyday; others are reported.
-    pub(super) fn fail(slf: &Bound<'_, Self>, error: PyErr, message: &str) -> PyResult<()> {
+    pub(super) fn fail(slf: &Bound<'_, Self>, error: &PyErr, message: &str) -> PyResult<()> {
         let py = slf.py();
         if !error.is_instance_of::<PyOSError>(py) {
-            Self::report(slf, message, &error)?;
+            Self::report(slf, message, error)?;
         } else if slf.get().is_debug() {
             asyncio::LOGGER
                 .get(py)?
-                .call_method1("debug", ("%r: %s: %s", slf, message, errors::exception(py, &error)))?;
+                .call_method1("debug", ("%r: %s: %s", slf, message, errors::exception(py, error)))?;
         }
-        Self::_force_close(slf, Some(errors::exception(py, &error)))
+        Self::_force_close(slf, Some(errors::exception(py, error)))
     }
 
     /// Everything is written and the transport is closing.

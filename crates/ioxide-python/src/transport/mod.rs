@@ -137,8 +137,11 @@ impl SocketTransport {
         let source = descriptor::borrow(fd)?;
         // The kernel refuses it for a Unix socket, which has nothing to switch off.
         let _ = rustix::net::sockopt::set_tcp_nodelay(source, true);
-        let local_address =
-            rustix::net::getsockname(source).map_or(Address::Unknown, |address| Address::from_kernel(Some(address)));
+        let local_address = match rustix::net::getsockname(source) {
+            Ok(address) => Address::from_kernel(Some(address)),
+            Err(errno @ Errno::BADF) => return Err(errors::os_error(py, errno)),
+            Err(_) => Address::Unknown,
+        };
         state.style = Style::of(protocol)?;
         state.protocol = Some(protocol.clone().unbind());
         let transport = Self {

@@ -45,7 +45,7 @@ impl SocketTransport {
         let data = match received {
             Ok(data) => data,
             Err(Errno::AGAIN | Errno::INTR) => return Ok(()),
-            Err(errno) => return Self::fail(slf, errors::os_error(py, errno), READ_FAILED),
+            Err(errno) => return Self::fail(slf, &errors::os_error(py, errno), READ_FAILED),
         };
         if data.as_bytes().is_empty() {
             return Self::received_eof(slf);
@@ -66,7 +66,7 @@ impl SocketTransport {
         };
         let buffer = match Writable::of(&lent) {
             Ok(buffer) => buffer,
-            Err(error) => return Self::fail(slf, error, READ_FAILED),
+            Err(error) => return Self::fail(slf, &error, READ_FAILED),
         };
         let received =
             transport.check_descriptor(py).and_then(|()| buffer.write(|buffer| transport.receive(py, buffer)));
@@ -79,7 +79,7 @@ impl SocketTransport {
                 Self::fail_if_raised(slf, called, "Fatal error: protocol.buffer_updated() call failed.")
             }
             Err(Errno::AGAIN | Errno::INTR) => Ok(()),
-            Err(errno) => Self::fail(slf, errors::os_error(py, errno), READ_FAILED),
+            Err(errno) => Self::fail(slf, &errors::os_error(py, errno), READ_FAILED),
         }
     }
 
@@ -117,7 +117,7 @@ impl SocketTransport {
         match called {
             Ok(_) => Ok(()),
             Err(error) if errors::ends_the_loop(slf.py(), &error) => Err(error),
-            Err(error) => Self::fail(slf, error, message),
+            Err(error) => Self::fail(slf, &error, message),
         }
     }
 }

@@ -91,7 +91,7 @@ impl SocketTransport {
         if let Some(waiter) = empty_waiter {
             reject(waiter.bind(py), &error)?;
         }
-        Self::fail(slf, error, WRITE_FAILED)
+        Self::fail(slf, &error, WRITE_FAILED)
     }
 
     /// Sends what it can of `data` at once; `None` if the connection broke.
@@ -109,7 +109,7 @@ impl SocketTransport {
         match sent {
             Ok(count) => Ok(Some(count)),
             Err(Errno::AGAIN | Errno::INTR) => Ok(Some(0)),
-            Err(errno) => Self::fail(slf, errors::os_error(py, errno), WRITE_FAILED).map(|()| None),
+            Err(errno) => Self::fail(slf, &errors::os_error(py, errno), WRITE_FAILED).map(|()| None),
         }
     }
 
@@ -180,7 +180,7 @@ impl SocketTransport {
         let data = match Contiguous::of(data) {
             Ok(data) => data,
             // asyncio finds out when it sends, and so it breaks the connection.
-            Err(error) => return Self::fail(slf, error, WRITE_FAILED),
+            Err(error) => return Self::fail(slf, &error, WRITE_FAILED),
         };
         let mut sent = 0;
         if transport.state.with(py, |state| state.buffer.is_empty()) {
