@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 # An absolute path: PyO3 would otherwise look for the interpreter of an activated environment.
 export PYO3_PYTHON := $(shell $(PYTHON) -c 'import sys; print(sys.executable)')
 
-.PHONY: help demo test test-rust test-loom test-python lint fmt wheel bench-memory clean
+.PHONY: help demo test test-rust test-loom test-python test-cpython lint fmt wheel bench-memory clean
 
 help: ## lists the verbs
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -28,6 +28,9 @@ test-loom: ## checks what crosses threads, in every order
 
 test-python: $(BIN)/installed ## runs the tests of the Python package on PYTHON
 	$(BIN)/python -m pytest
+
+test-cpython: $(BIN)/installed ## runs CPython's own asyncio tests on asyncio's loop and on ioxide's, and compares
+	$(BIN)/python tests/cpython/run_suite.py $(MODULES)
 
 lint: $(BIN)/installed ## checks formatting, lints, types and stubs
 	$(BIN)/pip install --quiet --requirement tests/requirements-lint.txt

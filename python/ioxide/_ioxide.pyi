@@ -8,6 +8,16 @@ from typing import Any, Final, TypeVarTuple, final
 
 from typing_extensions import disjoint_base
 
+__all__ = [
+    "EventLoop",
+    "Handle",
+    "Listener",
+    "SocketOperation",
+    "SocketTransport",
+    "TimerHandle",
+    "__version__",
+]
+
 _Ts = TypeVarTuple("_Ts")
 
 __version__: Final[str]
