@@ -309,6 +309,24 @@ def test_a_callback_may_cancel_its_own_handle(schedule: Schedule, loop: Loop) ->
     assert reference() is None
 
 
+def test_a_handle_whose_callback_has_no_repr_is_cancelled_all_the_same(schedule: Schedule, loop: Loop) -> None:
+    class Unspeakable:
+        def __call__(self) -> None:
+            ran.append("ran")
+
+        def __repr__(self) -> str:
+            raise LookupError("no words")
+
+    ran: list[str] = []
+    loop.set_debug(True)  # in which a handle keeps its repr when it is cancelled
+    handle = schedule(Unspeakable())
+    with pytest.raises(LookupError, match="no words"):
+        handle.cancel()
+    assert handle.cancelled()
+    turn(loop)
+    assert ran == []
+
+
 def test_a_handle_can_be_cancelled_after_its_loop_is_gone(schedule: Schedule, loop: Loop) -> None:
     handle = schedule(callback, loop)
     loop.close()

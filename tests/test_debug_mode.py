@@ -16,6 +16,7 @@ from typing import Any
 import ioxide
 import pytest
 from conftest import LoopFactory
+from recording_protocol import RecordingProtocol, facing_a_socket
 
 Loop = asyncio.AbstractEventLoop
 Run = Callable[[Awaitable[Any]], Any]
@@ -258,6 +259,30 @@ def test_the_default_handler_logs_where_things_were_made(debugged: Loop, caplog:
     assert f'  File "{__file__}", line {line}, in ' in failed
     assert called.startswith("from a callback\nhandle_traceback: Handle created at (most recent call last):\n")
     assert f'  File "{__file__}", line {line + 1}, in ' in called
+
+
+def test_the_default_handler_logs_what_a_protocol_raised_with_its_traceback(
+    debugged: Loop, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Protocol(RecordingProtocol):
+        def data_received(self, data: bytes) -> None:
+            raise error
+
+    async def main() -> Protocol:
+        async with facing_a_socket(Protocol) as (_, protocol, peer):
+            peer.send(b"data")
+            assert await protocol.lost is error
+            return protocol
+
+    error = ValueError("raised")
+    debugged.set_exception_handler(None)
+    protocol = debugged.run_until_complete(main())
+    (record,) = [record for record in caplog.records if record.levelno == logging.ERROR]
+    assert record.getMessage().startswith("Fatal error: protocol.data_received() call failed.\n")
+    assert f"\nprotocol: {protocol!r}\ntransport: <" in record.getMessage()
+    assert record.exc_info == (ValueError, error, error.__traceback__)
+    *_, (innermost, _) = traceback.walk_tb(error.__traceback__)
+    assert innermost.f_code is Protocol.data_received.__code__
 
 
 def test_the_origin_of_coroutines_is_tracked_while_the_loop_runs(loop: Loop) -> None:

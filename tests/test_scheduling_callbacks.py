@@ -348,6 +348,28 @@ def test_sleep_and_timeout_go_by_a_patched_clock(clocked: tuple[Loop, Clock]) ->
     assert clock.now == 1000.0 + 2 * 7200
 
 
+def test_what_a_thread_schedules_while_the_clock_is_read_does_not_wait_for_a_timer(loop: Loop) -> None:
+    reading, scheduled = threading.Event(), threading.Event()
+
+    def schedule() -> None:
+        reading.wait()
+        loop.call_soon_threadsafe(loop.stop)
+        scheduled.set()
+
+    def slow_clock() -> float:
+        reading.set()
+        scheduled.wait()
+        return 0.0
+
+    loop.call_at(3600, pytest.fail, "the timer ran")
+    thread = threading.Thread(target=schedule, daemon=True)
+    thread.start()
+    # The next that reads the clock is the loop, to find out how long it may sleep.
+    loop.call_soon(setattr, loop, "time", slow_clock)
+    loop.run_forever()
+    thread.join()
+
+
 def test_timers_agree_with_a_sorted_list_whatever_is_armed_and_cancelled(clocked: tuple[Loop, Clock]) -> None:
     loop, clock = clocked
     choose = random.Random(20)

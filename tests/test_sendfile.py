@@ -88,6 +88,30 @@ def test_while_a_file_is_sent_nothing_else_is_written(run: Run, file: io.Buffere
     run(main())
 
 
+def test_what_was_written_before_is_sent_although_the_file_is_cancelled(
+    run: Run, file: io.BufferedReader, reports: list[dict[str, Any]]
+) -> None:
+    async def main() -> None:
+        async with facing_a_socket(RecordingProtocol, send_buffer=4096) as (transport, protocol, peer):
+            transport.write(CONTENT)
+            sending = asyncio.create_task(asyncio.get_running_loop().sendfile(transport, file))
+            await asyncio.sleep(0)
+            sending.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await sending
+            received = bytearray()
+            while transport.get_write_buffer_size():
+                received += await asyncio.get_running_loop().sock_recv(peer, len(CONTENT))
+            transport.abort()
+            assert received + await drained(peer) == CONTENT
+            assert await protocol.lost is None
+        # asyncio settles the future that was cancelled, at the end of the buffer and of the connection, and reports it.
+        assert all(type(report["exception"]) is asyncio.InvalidStateError for report in reports)
+        reports.clear()
+
+    run(main())
+
+
 def test_a_closing_transport_refuses_a_file(run: Run, file: io.BufferedReader) -> None:
     async def main() -> None:
         async with facing_a_socket(RecordingProtocol) as (transport, protocol, _):

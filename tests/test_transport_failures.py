@@ -132,14 +132,19 @@ def test_an_exception_in_connection_made_is_reported_and_the_connection_stays(ru
     run(main())
 
 
-def test_an_exception_in_connection_lost_is_reported_and_the_descriptor_closed(run: Run, reports: Reports) -> None:
+@pytest.mark.parametrize("buffered", [b"", TOO_MUCH], ids=["nothing buffered", "buffered"])
+def test_an_exception_in_connection_lost_is_reported_and_the_descriptor_closed(
+    run: Run, reports: Reports, buffered: bytes
+) -> None:
     error = ValueError("raised")
 
     async def main() -> None:
-        async with facing_a_socket(raising_in("connection_lost", error)) as (transport, protocol, peer):
+        protocol_class = raising_in("connection_lost", error)
+        async with facing_a_socket(protocol_class, send_buffer=4096) as (transport, protocol, peer):
+            transport.write(buffered)
             transport.close()
+            assert await drained(peer) == buffered
             await protocol.lost
-            assert await drained(peer) == b""
             assert transport.get_extra_info("socket").fileno() == -1
             report = reports.pop()
             assert report["message"].startswith("Exception in callback ")
@@ -326,6 +331,31 @@ def test_writing_to_a_peer_that_is_gone_is_told_as_broken_pipe_error(run: Run) -
             assert type(error) is BrokenPipeError
             assert error.args == (errno.EPIPE, os.strerror(errno.EPIPE))
             transport.write(b"ignored")
+
+    run(main())
+
+
+def test_a_reset_before_the_end_could_be_written_loses_the_connection(run: Run, reports: Reports) -> None:
+    async def main() -> None:
+        async with facing_a_tcp_socket() as (protocol, peer):
+
+            def between_the_data_and_the_end() -> None:
+                RecordingProtocol.resume_writing(protocol)
+                reset(peer)
+
+            protocol.resume_writing = between_the_data_and_the_end  # type: ignore[method-assign]
+            protocol.transport.set_write_buffer_limits(high=0)
+            while not protocol.transport.get_write_buffer_size():
+                protocol.transport.write(TOO_MUCH)
+            protocol.transport.write_eof()
+            while not protocol.resumed.is_set():
+                with contextlib.suppress(BlockingIOError):
+                    peer.recv(len(TOO_MUCH))
+                await asyncio.sleep(0)
+            assert type(await protocol.lost) is ConnectionResetError
+            # The end that couldn't be written is a report of its own, or none.
+            assert [report["exception"].errno for report in reports] in ([errno.ENOTCONN], [])
+            reports.clear()
 
     run(main())
 

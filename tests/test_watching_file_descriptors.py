@@ -203,6 +203,17 @@ def test_a_number_that_is_not_open_is_refused_by_the_system(loop: Loop, pipe: tu
     assert loop.remove_reader(reading) is False
 
 
+@pytest.mark.parametrize("side", ["reader", "writer"])
+def test_a_number_beyond_all_descriptors_is_refused_by_the_system(loop: Loop, side: str) -> None:
+    largest = 2**31 - 1
+    with pytest.raises(OSError, match="Bad file descriptor") as caught:
+        getattr(loop, f"add_{side}")(largest, print)
+    assert caught.value.errno == errno.EBADF
+    assert getattr(loop, f"remove_{side}")(largest) is False
+    with pytest.raises(OverflowError):
+        getattr(loop, f"add_{side}")(largest + 1, print)
+
+
 def test_regular_files_are_refused_by_the_system(loop: Loop, tmp_path: Path) -> None:
     with (tmp_path / "file").open("wb") as file:
         with pytest.raises(PermissionError):

@@ -346,6 +346,15 @@ def test_a_closed_socket_is_a_bad_descriptor(run: Run, loop: Loop, pair: Pair, n
     assert caught.value.errno == errno.EBADF
 
 
+@pytest.mark.parametrize("size", [1 << 56, 1 << 62], ids=["no address space", "no machine"])
+def test_receiving_more_than_memory_can_hold_is_a_memory_error(run: Run, loop: Loop, pair: Pair, size: int) -> None:
+    ours, theirs = pair
+    theirs.send(b"kept")
+    with pytest.raises(MemoryError):
+        run(loop.sock_recv(ours, size))
+    assert run(loop.sock_recv(ours, 100)) == b"kept"
+
+
 @pytest.mark.parametrize("name", READS)
 def test_a_cancelled_receive_takes_nothing_and_leaves_nothing(run: Run, loop: Loop, pair: Pair, name: str) -> None:
     async def main() -> None:
