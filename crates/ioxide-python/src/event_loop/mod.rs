@@ -14,6 +14,7 @@ mod driver;
 mod opening_connections;
 mod running_and_stopping;
 mod scheduling_callbacks;
+mod watched;
 mod watching_file_descriptors;
 mod working_with_sockets;
 
@@ -29,8 +30,8 @@ use crate::cpython::attached_cell::AttachedCell;
 use crate::errors;
 use crate::item::Item;
 use dns::Lookup;
-use watching_file_descriptors::Watched;
-pub use watching_file_descriptors::{Direction, TransportId, Watcher};
+use watched::Watched;
+pub use watched::{Direction, TransportId, Watcher};
 
 /// As much as one read of a stream takes at most; asyncio's number.
 pub const READ_SIZE: usize = 256 * 1024;

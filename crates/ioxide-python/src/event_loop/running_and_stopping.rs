@@ -10,7 +10,7 @@ use pyo3::prelude::*;
 
 use super::EventLoop;
 use super::driver::LoopDriver;
-use super::watching_file_descriptors::Watched;
+use super::watched::Watched;
 use crate::cpython::thread;
 
 impl EventLoop {
