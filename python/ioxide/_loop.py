@@ -32,9 +32,10 @@ __all__ = ["Loop", "new_event_loop"]
 
 logger = logging.getLogger("asyncio")
 
-# What `getaddrinfo` and `getnameinfo` are unless somebody has put something else in their place, which is then called.
-_getaddrinfo = socket.getaddrinfo
-_getnameinfo = socket.getnameinfo
+
+def _is_replaced(function: Any) -> bool:
+    """Tell whether somebody has put a function of their own in the place of one of the socket module's."""
+    return getattr(function, "__module__", None) not in ("socket", "_socket")
 
 
 class Loop(EventLoop, SelectorEventLoop):
@@ -86,7 +87,6 @@ class Loop(EventLoop, SelectorEventLoop):
             return
         if self._debug:
             logger.debug("Close %r", self)
-        self._remove_signal_handlers()
         self._close_self_pipe()
         self._close()
         self._executor_shutdown_called = True
@@ -94,6 +94,8 @@ class Loop(EventLoop, SelectorEventLoop):
         if executor is not None:
             executor.shutdown(wait=False)
         self._selector = None
+        # Last: it raises on any thread but the main one.
+        self._remove_signal_handlers()
 
     def _remove_signal_handlers(self) -> None:
         if not sys.is_finalizing():
@@ -122,10 +124,10 @@ class Loop(EventLoop, SelectorEventLoop):
     ) -> list[tuple[Any, ...]]:
         """Resolve a host and a port, on a thread of the loop's own. A numeric address is answered at once."""
         is_plain = isinstance(host, (str, bytes)) and (port is None or isinstance(port, (str, bytes, int)))
-        if socket.getaddrinfo is not _getaddrinfo or self._debug or not is_plain:
+        if _is_replaced(socket.getaddrinfo) or self._debug or not is_plain:
             return await super().getaddrinfo(host, port, family=family, type=type, proto=proto, flags=flags)
         if numeric_address(host) and (port is None or isinstance(port, int)):
-            return _getaddrinfo(host, port, family, type, proto, flags)
+            return socket.getaddrinfo(host, port, family, type, proto, flags)
         sys.audit("socket.getaddrinfo", host, port, family, type, proto)
         if isinstance(host, str):
             host = host.encode("idna")
@@ -140,7 +142,7 @@ class Loop(EventLoop, SelectorEventLoop):
         self, sockaddr: tuple[str, int] | tuple[str, int, int, int], flags: int = 0
     ) -> tuple[str, str]:
         """Resolve a numeric address, on a thread of the loop's own."""
-        if socket.getnameinfo is not _getnameinfo or not is_inet_address(sockaddr):
+        if _is_replaced(socket.getnameinfo) or not is_inet_address(sockaddr):
             return await super().getnameinfo(sockaddr, flags)
         host, port, flow_info, scope_id = (*sockaddr, 0, 0)[:4]
         sys.audit("socket.getnameinfo", sockaddr)
@@ -163,11 +165,13 @@ class Loop(EventLoop, SelectorEventLoop):
 
     async def _sendfile_native(self, transp: Any, file: IO[bytes], offset: int, count: int | None) -> int:
         """Send a file by the kernel, once the transport has written what it has buffered."""
+        # Made first: it raises if another file is on its way, which mustn't be disturbed.
+        emptied = transp._make_empty_waiter()
         was_reading = transp.is_reading()
         transp.pause_reading()
         transp._lend_descriptor(True)
         try:
-            await transp._make_empty_waiter()
+            await emptied
             return await self.sock_sendfile(transp._sock, file, offset, count, fallback=False)
         finally:
             transp._reset_empty_waiter()

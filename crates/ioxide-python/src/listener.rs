@@ -23,7 +23,7 @@ pub struct Listener {
     protocol_factory: Py<PyAny>,
     socket: Py<PyAny>,
     server: Option<Py<PyAny>>,
-    backlog: usize,
+    backlog: i64,
     /// What a TLS connection is made with, `None` for a plain one.
     tls: Option<Tls>,
     /// The context that was current when the server began to serve: connections begin in a copy of it.
@@ -50,7 +50,7 @@ impl Listener {
         socket: &Bound<'_, PyAny>,
         ssl_context: Option<Bound<'_, PyAny>>,
         server: Option<Bound<'_, PyAny>>,
-        backlog: usize,
+        backlog: i64,
         tls_arguments: &Bound<'_, PyTuple>,
         tls_keywords: Option<&Bound<'_, PyDict>>,
     ) -> PyResult<Self> {

@@ -41,8 +41,9 @@ pub struct SocketOperation {
     socket: Py<PyAny>,
     kind: Kind,
     state: AttachedCell<State>,
-    /// How many bytes of a `SendAll` have been sent.
-    sent: AttachedCell<usize>,
+    /// What a `SendAll` still holds while it waits, and how many bytes of it have been sent. Holding it keeps the program
+    /// from changing its size.
+    sending: AttachedCell<Option<(Contiguous, usize)>>,
 }
 
 enum State {
@@ -93,7 +94,7 @@ impl SocketOperation {
                 socket: socket.clone().unbind(),
                 kind,
                 state: AttachedCell::new(State::Created),
-                sent: AttachedCell::new(0),
+                sending: AttachedCell::new(None),
             },
         )
     }
@@ -105,14 +106,19 @@ impl SocketOperation {
     pub fn resume(slf: &Bound<'_, Self>) -> PyResult<()> {
         let py = slf.py();
         let operation = slf.get();
-        let future = operation.state.with(py, |state| match state {
-            State::Waiting(waiting) => Some(waiting.future.clone_ref(py)),
+        let waiting = operation.state.with(py, |state| match state {
+            State::Waiting(waiting) => Some((waiting.future.clone_ref(py), waiting.fd)),
             State::Created | State::Finished => None,
         });
-        let Some(future) = future else { return Ok(()) };
+        let Some((future, fd)) = waiting else { return Ok(()) };
+        // Queued before somebody else took its place.
+        if !operation.event_loop.get().is_watched_by(py, fd, operation.kind.direction(), slf.as_any()) {
+            return Ok(());
+        }
         let future = future.bind(py);
         if future.call_method0("done")?.is_truthy()? {
-            return Ok(()); // cancelled; the task hasn't run yet
+            operation.unwatch(slf); // cancelled, and perhaps nobody takes another step
+            return Ok(());
         }
         let result = match operation.attempt(py) {
             Ok(None) => return Ok(()),
@@ -156,7 +162,7 @@ impl SocketOperation {
         match &self.kind {
             Kind::Receive(size) => self.receive(py, size.bind(py).extract()?),
             Kind::ReceiveInto(buffer) => self.receive_into(py, &Writable::of(buffer.bind(py))?),
-            Kind::SendAll(data) => self.send_all(py, &Contiguous::of(data.bind(py))?),
+            Kind::SendAll(data) => self.send_all(py, data.bind(py)),
             Kind::Accept => self.accept(py),
         }
     }
@@ -166,6 +172,9 @@ impl SocketOperation {
             return Err(PyValueError::new_err("negative buffersize in recv"));
         };
         let source = descriptor::borrow(self.fd(py)?)?;
+        if size == 0 {
+            return Ok(Some(PyBytes::new(py, &[]).into_any())); // the kernel would have it wait for a byte
+        }
         if size <= READ_SIZE {
             let received = self.event_loop.get().with_read_buffer(py, |buffer| {
                 // `bytes` isn't tracked by the garbage collector, so making one within the borrow runs no other code.
@@ -183,6 +192,9 @@ impl SocketOperation {
 
     fn receive_into<'py>(&self, py: Python<'py>, buffer: &Writable) -> PyResult<Option<Bound<'py, PyAny>>> {
         let source = descriptor::borrow(self.fd(py)?)?;
+        if buffer.is_empty() {
+            return Ok(Some(0_usize.into_pyobject(py)?.into_any()));
+        }
         let received = buffer.write(|buffer| rustix::net::recv(source, &mut *buffer, RecvFlags::DONTWAIT));
         match outcome(py, received)? {
             Some((count, _)) => Ok(Some(count.into_pyobject(py)?.into_any())),
@@ -190,14 +202,20 @@ impl SocketOperation {
         }
     }
 
-    fn send_all<'py>(&self, py: Python<'py>, data: &Contiguous) -> PyResult<Option<Bound<'py, PyAny>>> {
+    fn send_all<'py>(&self, py: Python<'py>, data: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyAny>>> {
         let target = descriptor::borrow(self.fd(py)?)?;
-        let sent = self.sent.get(py);
+        let (data, sent) = match self.sending.replace(py, None) {
+            Some(held) => held,
+            None => (Contiguous::of(data)?, 0),
+        };
         let rest = data.as_slice(py).get(sent..).unwrap_or_default();
         let count = rustix::net::send(target, rest, SendFlags::DONTWAIT | SendFlags::NOSIGNAL);
-        let Some(count) = outcome(py, count)? else { return Ok(None) };
-        self.sent.set(py, sent + count);
-        Ok((sent + count >= data.len(py)).then(|| py.None().into_bound(py)))
+        let sent = sent + outcome(py, count)?.unwrap_or_default();
+        if sent >= data.len(py) {
+            return Ok(Some(py.None().into_bound(py)));
+        }
+        drop(self.sending.replace(py, Some((data, sent))));
+        Ok(None)
     }
 
     fn accept<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
@@ -245,6 +263,7 @@ impl SocketOperation {
     fn finish(slf: &Bound<'_, Self>) -> Option<Py<PyAny>> {
         let operation = slf.get();
         operation.unwatch(slf);
+        drop(operation.sending.replace(slf.py(), None));
         match operation.state.replace(slf.py(), State::Finished) {
             State::Waiting(waiting) => Some(waiting.iterator),
             State::Created | State::Finished => None,

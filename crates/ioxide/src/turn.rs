@@ -8,7 +8,7 @@
 
 use std::io;
 
-use crate::clock::{self, Nanoseconds};
+use crate::clock::Nanoseconds;
 use crate::reactor::{Event, Events, Reactor};
 use crate::schedule::{Poll, Schedule};
 
@@ -25,8 +25,9 @@ pub trait Driver {
     /// Lends the schedule for as long as `access` takes. `access` runs nothing and drops no item.
     fn with_schedule<R>(&self, access: impl FnOnce(&mut Schedule<Self::Item>) -> R) -> R;
 
-    /// Whether any descriptor is watched.
-    fn is_watching(&self) -> bool;
+    /// Whether a turn has to poll though it has something to run: a descriptor is watched, or the poll is what lets
+    /// other threads in.
+    fn needs_poll(&self) -> bool;
 
     /// Whether the loop was told to stop, so that this turn mustn't wait.
     fn is_stopping(&self) -> bool;
@@ -86,8 +87,8 @@ pub fn turn<D: Driver>(driver: &D, events: &mut Events) -> Result<(), D::Error> 
 }
 
 fn poll<D: Driver>(driver: &D, events: &mut Events) -> Result<(), D::Error> {
-    let is_watching = driver.is_watching();
-    match driver.with_schedule(|schedule| schedule.next_poll(is_watching, clock::monotonic)) {
+    let needs_poll = driver.needs_poll();
+    match driver.with_schedule(|schedule| schedule.next_poll(needs_poll)) {
         Poll::Skip => return Ok(()),
         Poll::Now => driver.poll(events, Some(0))?,
         Poll::Wait(_) if driver.is_stopping() => driver.poll(events, Some(0))?,
@@ -103,7 +104,7 @@ fn poll<D: Driver>(driver: &D, events: &mut Events) -> Result<(), D::Error> {
         driver.dispatch(event);
     }
     events.clear();
-    driver.with_schedule(|schedule| schedule.polled(clock::monotonic()));
+    driver.with_schedule(Schedule::polled);
     Ok(())
 }
 

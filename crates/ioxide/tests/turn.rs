@@ -87,7 +87,7 @@ impl Driver for Handle {
         access(&mut self.0.schedule.borrow_mut())
     }
 
-    fn is_watching(&self) -> bool {
+    fn needs_poll(&self) -> bool {
         !self.0.watchers.borrow().is_empty()
     }
 

@@ -49,6 +49,8 @@ pub static RESOLVER_ERROR: Name = Name::new("socket", "gaierror");
 pub static SENDFILE_NATIVE: Name = Name::new("ioxide._cpython", "SENDFILE_NATIVE");
 /// `os.strerror`.
 pub static STRERROR: Name = Name::new("os", "strerror");
+/// `sys.is_finalizing`.
+pub static IS_FINALIZING: Name = Name::new("sys", "is_finalizing");
 /// `warnings.warn`.
 pub static WARN: Name = Name::new("warnings", "warn");
 /// `ssl.SSLSocket`, or a tuple of nothing on a Python without TLS: what `isinstance` takes.

@@ -65,6 +65,11 @@ impl Writable {
         }
     }
 
+    /// Whether there is no room.
+    pub fn is_empty(&self) -> bool {
+        self.0.len_bytes() == 0
+    }
+
     /// Lends the memory to `write`, which doesn't call into Python.
     pub fn write<R>(&self, write: impl FnOnce(&mut [u8]) -> R) -> R {
         if self.0.len_bytes() == 0 {

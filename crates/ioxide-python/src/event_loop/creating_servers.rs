@@ -17,7 +17,7 @@ impl EventLoop {
         sock: &Bound<'_, PyAny>,
         sslcontext: Option<Bound<'_, PyAny>>,
         server: Option<Bound<'_, PyAny>>,
-        backlog: usize,
+        backlog: i64,
         tls: &Bound<'_, PyTuple>,
         keywords: Option<&Bound<'_, PyDict>>,
     ) -> PyResult<()> {

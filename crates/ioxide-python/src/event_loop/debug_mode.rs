@@ -25,8 +25,9 @@ impl EventLoop {
     }
 
     /// Switches debug mode on or off.
-    fn set_debug(slf: &Bound<'_, Self>, enabled: bool) -> PyResult<()> {
+    fn set_debug(slf: &Bound<'_, Self>, enabled: &Bound<'_, PyAny>) -> PyResult<()> {
         let event_loop = slf.get();
+        let enabled = enabled.is_truthy()?;
         event_loop.is_debug.store(enabled, Ordering::Relaxed);
         if event_loop.is_running() {
             let origin_tracking = slf.getattr("_set_coroutine_origin_tracking")?;

@@ -9,6 +9,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 use super::EventLoop;
+use crate::cpython::thread;
 use crate::errors;
 use crate::item::Item;
 
@@ -97,8 +98,9 @@ impl Driver for LoopDriver<'_, '_> {
         self.event_loop.get().schedule.with(self.event_loop.py(), access)
     }
 
-    fn is_watching(&self) -> bool {
-        self.event_loop.get().watched.with(self.event_loop.py(), |watched| !watched.is_empty())
+    fn needs_poll(&self) -> bool {
+        let py = self.event_loop.py();
+        self.event_loop.get().watched.with(py, |watched| !watched.is_empty()) || !thread::is_alone(py)
     }
 
     fn is_stopping(&self) -> bool {
@@ -134,8 +136,8 @@ impl Driver for LoopDriver<'_, '_> {
 
     fn poll(&self, events: &mut Events, timeout: Option<Nanoseconds>) -> PyResult<()> {
         let py = self.event_loop.py();
-        let result = if timeout == Some(0) {
-            // It doesn't wait: letting go of the GIL would cost more than the call.
+        let result = if timeout == Some(0) && thread::is_alone(py) {
+            // It doesn't wait, and there is nobody to let in.
             self.reactor.poll(events, timeout)
         } else {
             let reactor = &*self.reactor;

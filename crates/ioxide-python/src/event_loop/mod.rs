@@ -24,8 +24,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use ioxide::{BlockingPool, Mailbox, Reactor, Schedule};
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyTuple};
 
+use crate::cpython::asyncio;
 use crate::cpython::attached_cell::AttachedCell;
 use crate::errors;
 use crate::item::Item;
@@ -49,6 +51,7 @@ pub struct EventLoop {
     /// Where reads put their bytes before it is known how many there are. Empty while somebody reads.
     read_buffer: AttachedCell<Vec<u8>>,
     transports_made: AtomicU64,
+    overrides_call_at: PyOnceLock<bool>,
     /// The thread that runs the loop, zero if none does.
     thread: AtomicU64,
     is_stopping: AtomicBool,
@@ -110,6 +113,10 @@ impl EventLoop {
     #[new]
     #[pyo3(signature = (*_args, **_kwargs))]
     fn new(py: Python<'_>, _args: &Bound<'_, PyTuple>, _kwargs: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
+        // What is needed when an object is forgotten at the interpreter's end has to be there by then.
+        for name in [&asyncio::WARN, &asyncio::DETACH, &asyncio::IS_FINALIZING, &asyncio::NATIVE_SOCKET] {
+            name.get(py)?;
+        }
         let reactor = Reactor::new().map_err(|error| errors::from_io_error(py, &error))?;
         Ok(Self {
             schedule: AttachedCell::new(Schedule::new()),
@@ -120,6 +127,7 @@ impl EventLoop {
             lookups: AttachedCell::new(dns::Pending::new()),
             read_buffer: AttachedCell::new(Vec::new()),
             transports_made: AtomicU64::new(0),
+            overrides_call_at: PyOnceLock::new(),
             thread: AtomicU64::new(0),
             is_stopping: AtomicBool::new(false),
             is_closed: AtomicBool::new(false),

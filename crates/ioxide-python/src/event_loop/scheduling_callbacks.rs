@@ -4,7 +4,7 @@ use ioxide::TimerKey;
 use ioxide::clock::{self, Nanoseconds};
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
-use pyo3::types::{PyFloat, PyTuple};
+use pyo3::types::{PyDict, PyFloat, PyTuple};
 
 use super::EventLoop;
 use crate::handle::Handle;
@@ -38,6 +38,29 @@ impl EventLoop {
             slf.call_method1("_check_callback", (callback, method))?;
         }
         Ok(())
+    }
+
+    /// Whether a subclass has a `call_at` of its own, which `call_later` goes through then. Looked up once per loop.
+    fn overrides_call_at(slf: &Bound<'_, Self>) -> PyResult<bool> {
+        let py = slf.py();
+        let overrides = slf.get().overrides_call_at.get_or_try_init(py, || {
+            let own = py.get_type::<Self>().getattr("call_at")?;
+            Ok::<_, PyErr>(!slf.get_type().getattr("call_at")?.is(&own))
+        })?;
+        Ok(*overrides)
+    }
+
+    fn call_at_of_subclass<'py>(
+        slf: &Bound<'py, Self>,
+        when: Bound<'py, PyAny>,
+        callback: &Bound<'py, PyAny>,
+        args: &Bound<'py, PyTuple>,
+        context: Option<Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let arguments = [when, callback.clone()].into_iter().chain(args.iter());
+        let keywords = PyDict::new(slf.py());
+        keywords.set_item("context", context)?;
+        slf.getattr("call_at")?.call(PyTuple::new(slf.py(), arguments.collect::<Vec<_>>())?, Some(&keywords))
     }
 
     fn push_handle<'py>(
@@ -89,13 +112,16 @@ impl EventLoop {
         callback: &Bound<'py, PyAny>,
         args: &Bound<'py, PyTuple>,
         context: Option<Bound<'py, PyAny>>,
-    ) -> PyResult<Bound<'py, TimerHandle>> {
+    ) -> PyResult<Bound<'py, PyAny>> {
         if delay.is_none() {
             return Err(PyTypeError::new_err("delay must not be None"));
         }
         let when = slf.call_method0(pyo3::intern!(slf.py(), "time"))?.add(delay)?;
+        if Self::overrides_call_at(slf)? {
+            return Self::call_at_of_subclass(slf, when, callback, args, context);
+        }
         Self::check_callback(slf, callback, "call_at")?;
-        TimerHandle::arm(slf, &when, callback, args, context)
+        TimerHandle::arm(slf, &when, callback, args, context).map(Bound::into_any)
     }
 
     /// Arranges for `callback(*args)` to be called at the time `when`, by the loop's clock, in seconds.

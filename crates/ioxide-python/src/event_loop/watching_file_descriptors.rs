@@ -86,11 +86,13 @@ impl EventLoop {
             let writer = entry.writer.as_ref().filter(|_| event.ready.writable);
             (reader.map(|watcher| watcher.clone_ref(py)), writer.map(|watcher| watcher.clone_ref(py)))
         });
-        if let Some(reader) = reader {
-            self.push(py, reader.into_item(Direction::Read));
-        }
-        if let Some(writer) = writer {
-            self.push(py, writer.into_item(Direction::Write));
+        for (watcher, direction) in [(reader, Direction::Read), (writer, Direction::Write)] {
+            match watcher {
+                // Cancelled by its owner instead of removed: nobody else would ever remove it.
+                Some(watcher) if watcher.is_cancelled(py) => drop(self.unwatch(py, fd, direction)),
+                Some(watcher) => self.push(py, watcher.into_item(direction)),
+                None => {}
+            }
         }
     }
 

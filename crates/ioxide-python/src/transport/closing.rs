@@ -47,8 +47,15 @@ impl SocketTransport {
     fn release(slf: &Bound<'_, Self>) -> PyResult<()> {
         let py = slf.py();
         let transport = slf.get();
-        Self::unwatch(slf, Direction::Read);
-        Self::unwatch(slf, Direction::Write);
+        if transport.check_descriptor(py).is_ok() {
+            // Whoever else watches it (`sendfile` does) would go on watching the number's next owner.
+            let event_loop = transport.event_loop.get();
+            for direction in [Direction::Read, Direction::Write] {
+                if let Some(watcher) = event_loop.unwatch(py, transport.fd, direction) {
+                    watcher.cancel(py)?;
+                }
+            }
+        }
         if transport.kind.is_none() {
             // Who asks for the socket later gets Python's object, closed; it has to be kept for that.
             transport.transport_socket(py)?;
@@ -161,13 +168,17 @@ impl Drop for SocketTransport {
 
 impl SocketTransport {
     fn warn(&self, py: Python<'_>) -> PyResult<()> {
+        if asyncio::IS_FINALIZING.get(py)?.call0()?.is_truthy()? {
+            return Ok(()); // what it takes to warn may be gone
+        }
         let message = format!("unclosed transport <SocketTransport fd={}>", self.fd);
         asyncio::WARN.get(py)?.call1((message, py.get_type::<PyResourceWarning>())).map(drop)
     }
 
     fn release_forgotten(&self, py: Python<'_>, socket: &Socket, server: Option<Py<PyAny>>) -> PyResult<()> {
         if let Socket::Python(socket) = socket {
-            socket.call_method0(py, "close")?;
+            // By the C method: the garbage collector may have taken the attributes that Python's looks at.
+            asyncio::NATIVE_SOCKET.get(py)?.call_method1("close", (socket,))?;
         }
         let event_loop = self.event_loop.bind(py);
         if let Some(server) = server

@@ -104,7 +104,7 @@ impl SocketTransport {
         server: Option<Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, Self>> {
         let fd = socket.call_method0("fileno")?.extract()?;
-        let peer = Address::from_kernel(rustix::net::getpeername(descriptor::borrow(fd)?).ok().flatten());
+        let peer = rustix::net::getpeername(descriptor::borrow(fd)?).map_or(Address::Unknown, Address::from_kernel);
         let state = State::new(event_loop.py(), Socket::Python(socket.clone().unbind()), waiter, extra)?;
         Self::make(event_loop, fd, peer, protocol, server, state)
     }
