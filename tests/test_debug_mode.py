@@ -349,3 +349,10 @@ def test_closing_is_logged(loop_factory: LoopFactory, caplog: pytest.LogCaptureF
         loop.close()
         loop.close()
     assert caplog.text.count(f"Close <{type(loop).__name__} running=False closed=False debug=True>") == 1
+
+
+@pytest.mark.parametrize(("value", "expected"), [(1, True), (0, False), (None, False), ("yes", True)])
+def test_anything_true_switches_debug_mode_on(loop: Loop, value: Any, expected: bool) -> None:
+    loop.set_debug(value)
+    assert bool(loop.get_debug()) is expected
+    loop.set_debug(False)

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
@@ -247,3 +249,16 @@ def test_a_getnameinfo_put_in_place_of_the_modules_is_used(
     monkeypatch.setattr(socket, "getnameinfo", answer)
     assert run(loop.getnameinfo(("127.0.0.1", 80))) == (("127.0.0.1", 80), 0, False)
     assert run(loop.getnameinfo(("127.0.0.1", 80), flags=7)) == (("127.0.0.1", 80), 7, False)
+
+
+def test_a_resolver_that_was_replaced_before_the_import_is_used() -> None:
+    program = """
+import asyncio, socket
+socket.getaddrinfo = lambda *arguments: ["replaced"]
+import ioxide
+async def main():
+    print(await asyncio.get_running_loop().getaddrinfo("127.0.0.1", 80))
+ioxide.run(main())
+"""
+    outcome = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert outcome.stdout == "['replaced']\n"

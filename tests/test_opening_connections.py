@@ -12,6 +12,7 @@ import errno
 import os
 import socket
 import ssl
+import struct
 import sys
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
@@ -428,5 +429,20 @@ def test_an_accepted_socket_without_tls_has_no_timeouts_of_it(loop: Loop, run: R
             with pytest.raises(ValueError, match=f"^{timeout} is only meaningful with ssl$"):
                 await loop.connect_accepted_socket(RecordingProtocol, sock, **given)
             assert sock.fileno() != -1
+
+    run(main())
+
+
+def test_the_peer_of_a_connection_that_was_reset_before_is_unknown(run: Run) -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            peer = socket.create_connection(listener.getsockname())
+            accepted, _ = listener.accept()
+            peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            peer.close()
+            transport, protocol = await loop.connect_accepted_socket(RecordingProtocol, accepted)
+            assert transport.get_extra_info("peername") is None
+            await protocol.lost
 
     run(main())

@@ -135,3 +135,24 @@ def test_a_socket_sends_a_file(run: Run, file: io.BufferedReader) -> None:
             assert await receiving == CONTENT
 
     run(main())
+
+
+def test_a_second_file_does_not_disturb_the_first(run: Run, file: io.BufferedReader, tmp_path: Path) -> None:
+    async def main() -> None:
+        async with facing_a_socket(RecordingProtocol, send_buffer=4096) as (transport, _, peer):
+            loop = asyncio.get_running_loop()
+            first = asyncio.create_task(loop.sendfile(transport, file))
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            path = tmp_path / "second"
+            path.write_bytes(b"second")
+            with path.open("rb") as second, pytest.raises((RuntimeError, KeyError)):
+                await loop.sendfile(transport, second, fallback=False)
+            with pytest.raises(RuntimeError, match="sendfile is in progress"):
+                transport.write(b"in between")
+            receiving = asyncio.create_task(drained(peer))
+            assert await first == len(CONTENT)
+            transport.close()
+            assert await receiving == CONTENT
+
+    run(main())
