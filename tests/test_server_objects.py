@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import socket
 import sys
+import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
@@ -160,6 +162,43 @@ def test_who_waits_for_a_server_without_connections_is_told_when_it_is_closed(lo
         await waiting
 
     run(main())
+
+
+@pytest.mark.skipif(sys.version_info < (3, 13), reason="before 3.13 asyncio waits for forgotten transports, too")
+def test_a_transport_that_was_forgotten_is_not_waited_for(loop: Loop, run: Run) -> None:
+    made: list[asyncio.BaseTransport] = []
+    complete = loop.create_future()
+
+    class Forgotten(asyncio.Protocol):
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            # A transport that reads is held by the loop.
+            transport.pause_reading()  # type: ignore[attr-defined]
+            made.append(transport)
+            if len(made) == 2:
+                complete.set_result(None)
+
+    async def main() -> None:
+        server = await loop.create_server(Forgotten, "127.0.0.1", 0)
+        address = server.sockets[0].getsockname()
+        with socket.create_connection(address), socket.create_connection(address):
+            await complete
+            await several_turns()
+            server.close()
+            waiting = asyncio.ensure_future(server.wait_closed())
+            made.pop()
+            gc.collect()
+            await several_turns()
+            assert not waiting.done()
+            made.pop()
+            gc.collect()
+            await waiting
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        run(main())
+    # Their sockets may warn as well.
+    assert sum(str(warning.message).startswith("unclosed transport <") for warning in caught) == 2
+    assert {warning.category for warning in caught} == {ResourceWarning}
 
 
 def test_cancelling_one_who_waits_leaves_the_others_waiting(run: Run) -> None:

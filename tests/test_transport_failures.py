@@ -1,4 +1,4 @@
-"""What becomes of a connection when a callback raises, the peer resets it, or descriptors run out.
+"""What becomes of a connection when a callback raises or the peer resets it.
 
 Each failure has one way out: the exact exception in `connection_lost`, a report to the exception handler, or out of
 `run_forever`.
@@ -11,17 +11,15 @@ import contextlib
 import errno
 import gc
 import os
-import resource
 import select
 import socket
 import struct
 import warnings
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import pytest
 from recording_protocol import (
-    EchoProtocol,
     RecordingProtocol,
     connected,
     drained,
