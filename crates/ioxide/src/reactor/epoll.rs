@@ -1,7 +1,7 @@
 //! The reactor on Linux: `epoll(7)`, through rustix.
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{BorrowedFd, OwnedFd};
 
 use rustix::buffer::spare_capacity;
 use rustix::event::{Timespec, epoll};
@@ -58,12 +58,6 @@ impl Reactor {
     #[must_use]
     pub fn waker(&self) -> &Waker {
         &self.waker
-    }
-
-    /// The descriptor of the reactor itself.
-    #[must_use]
-    pub fn descriptor(&self) -> BorrowedFd<'_> {
-        self.epoll.as_fd()
     }
 
     /// Begins to watch `source`. Events name it by `token`, which is the caller's to choose, below `u64::MAX`.
@@ -165,6 +159,7 @@ fn readiness(flags: epoll::EventFlags) -> Interest {
 mod tests {
     use super::*;
     use std::io::{Read, Write};
+    use std::os::fd::AsFd;
     use std::os::unix::net::UnixStream;
 
     fn poll_now(reactor: &Reactor) -> Vec<Event> {
