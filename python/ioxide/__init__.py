@@ -10,13 +10,17 @@ from ioxide._ioxide import Handle, SocketTransport, TimerHandle, __version__
 from ioxide._loop import Loop, new_event_loop
 from ioxide._policy import EventLoopPolicy
 from ioxide._runners import run
+from ioxide._transports import DatagramTransport, ReadPipeTransport, WritePipeTransport
 
 __all__ = [
+    "DatagramTransport",
     "EventLoopPolicy",
     "Handle",
     "Loop",
+    "ReadPipeTransport",
     "SocketTransport",
     "TimerHandle",
+    "WritePipeTransport",
     "__version__",
     "new_event_loop",
     "run",

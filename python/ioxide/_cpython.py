@@ -9,7 +9,18 @@ from __future__ import annotations
 import asyncio
 import socket
 import sys
-from asyncio import base_events, constants, coroutines, events, format_helpers, tasks, transports, trsock, unix_events
+from asyncio import (
+    base_events,
+    constants,
+    coroutines,
+    events,
+    format_helpers,
+    selector_events,
+    tasks,
+    transports,
+    trsock,
+    unix_events,
+)
 from asyncio.log import logger
 from collections.abc import AsyncGenerator, Callable
 from typing import TYPE_CHECKING, Any
@@ -25,11 +36,16 @@ __all__ = [
     "SENDFILE_NATIVE",
     "SSL_SOCKET",
     "DefaultEventLoopPolicy",
+    "SelectorDatagramTransport",
     "SelectorEventLoop",
     "SocketTransport",
     "TransportSocket",
+    "UnixReadPipeTransport",
+    "UnixSubprocessTransport",
+    "UnixWritePipeTransport",
     "accept_retry_delay",
     "attach",
+    "child_watcher_of_the_program",
     "coroutine_debug_mode",
     "describe_callback",
     "describe_handle",
@@ -43,6 +59,10 @@ __all__ = [
 ]
 
 TransportSocket = trsock.TransportSocket
+SelectorDatagramTransport: Any = selector_events._SelectorDatagramTransport  # type: ignore[attr-defined]
+UnixReadPipeTransport: Any = unix_events._UnixReadPipeTransport  # type: ignore[attr-defined]
+UnixWritePipeTransport: Any = unix_events._UnixWritePipeTransport  # type: ignore[attr-defined]
+UnixSubprocessTransport: Any = unix_events._UnixSubprocessTransport  # type: ignore[attr-defined]
 SENDFILE_NATIVE = constants._SendfileMode.TRY_NATIVE
 coroutine_debug_mode = coroutines._is_debug_mode  # type: ignore[attr-defined]
 
@@ -57,6 +77,21 @@ if TYPE_CHECKING:
         def _asyncgen_finalizer_hook(self, agen: AsyncGenerator[Any, Any]) -> None: ...
         def _make_self_pipe(self) -> None: ...
         def _close_self_pipe(self) -> None: ...
+        def _make_datagram_transport(
+            self, sock: socket.socket, protocol: Any, address: Any = None, waiter: Any = None, extra: Any = None
+        ) -> Any: ...
+        async def _make_subprocess_transport(
+            self,
+            protocol: Any,
+            args: Any,
+            shell: bool,
+            stdin: Any,
+            stdout: Any,
+            stderr: Any,
+            bufsize: int,
+            extra: Any = None,
+            **kwargs: Any,
+        ) -> Any: ...
 
 else:
     SelectorEventLoop = asyncio.SelectorEventLoop
@@ -73,6 +108,21 @@ class SocketTransport(transports._FlowControlMixin, asyncio.Transport):
 
     The bases are those of asyncio's own stream transport: `loop.sendfile` asks whether a transport has flow control.
     """
+
+
+if sys.version_info >= (3, 14):
+
+    def child_watcher_of_the_program() -> object | None:
+        """Return what the program has put in the place of asyncio's own way to wait for child processes: nothing."""
+        return None
+
+else:
+
+    def child_watcher_of_the_program() -> object | None:
+        """Return what the program has put in the place of asyncio's own way to wait for child processes, if it did."""
+        watcher = getattr(asyncio.get_event_loop_policy(), "_watcher", None)
+        defaults = (type(None), asyncio.ThreadedChildWatcher, asyncio.PidfdChildWatcher)
+        return None if type(watcher) in defaults else watcher
 
 
 def set_running_loop(loop: asyncio.AbstractEventLoop | None) -> None:

@@ -19,18 +19,25 @@ import weakref
 from collections.abc import Callable
 from typing import IO, Any
 
+from ioxide._child_watcher import CAN_WATCH, ChildWatcher
 from ioxide._cpython import (
     SelectorEventLoop,
+    UnixSubprocessTransport,
+    child_watcher_of_the_program,
     coroutine_debug_mode,
     is_inet_address,
     numeric_address,
     set_running_loop,
 )
 from ioxide._ioxide import EventLoop
+from ioxide._transports import DatagramTransport, ReadPipeTransport, WritePipeTransport
 
 __all__ = ["Loop", "new_event_loop"]
 
 logger = logging.getLogger("asyncio")
+
+# The families whose addresses the native datagram transport can write.
+_DATAGRAM_FAMILIES = {socket.AF_INET, socket.AF_INET6, socket.AF_UNIX}
 
 
 def _is_replaced(function: Any) -> bool:
@@ -57,6 +64,7 @@ class Loop(EventLoop, SelectorEventLoop):
         self._unix_server_sockets: dict[socket.socket, int] = {}
         self._transports: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()
         self._internal_fds = 0
+        self._child_watcher = ChildWatcher(self)
         self._clock_resolution = time.get_clock_info("monotonic").resolution
         self._ssock: socket.socket | None = None
         self._csock: socket.socket | None = None
@@ -89,6 +97,7 @@ class Loop(EventLoop, SelectorEventLoop):
             logger.debug("Close %r", self)
         self._close_self_pipe()
         self._close()
+        self._child_watcher.close()
         self._executor_shutdown_called = True
         executor, self._default_executor = self._default_executor, None
         if executor is not None:
@@ -162,6 +171,54 @@ class Loop(EventLoop, SelectorEventLoop):
 
     def _add_callback_signalsafe(self, handle: asyncio.Handle) -> None:
         self.call_soon_threadsafe(_run_unless_cancelled, handle)
+
+    def _make_datagram_transport(
+        self, sock: socket.socket, protocol: Any, address: Any = None, waiter: Any = None, extra: Any = None
+    ) -> Any:
+        if sock.family not in _DATAGRAM_FAMILIES:
+            return super()._make_datagram_transport(sock, protocol, address, waiter, extra)
+        self._ensure_fd_no_transport(sock)
+        return DatagramTransport(self, sock, protocol, address, waiter, extra)
+
+    def _make_read_pipe_transport(self, pipe: Any, protocol: Any, waiter: Any = None, extra: Any = None) -> Any:
+        return ReadPipeTransport(self, pipe, protocol, waiter, extra)
+
+    def _make_write_pipe_transport(self, pipe: Any, protocol: Any, waiter: Any = None, extra: Any = None) -> Any:
+        return WritePipeTransport(self, pipe, protocol, waiter, extra)
+
+    async def _make_subprocess_transport(
+        self,
+        protocol: Any,
+        args: Any,
+        shell: bool,
+        stdin: Any,
+        stdout: Any,
+        stderr: Any,
+        bufsize: int,
+        extra: Any = None,
+        **kwargs: Any,
+    ) -> Any:
+        """Start a process, and wait for its end by pidfd, unless the program has chosen another way to wait."""
+        process = (args, shell, stdin, stdout, stderr, bufsize)
+        if not CAN_WATCH or child_watcher_of_the_program() is not None:
+            return await super()._make_subprocess_transport(protocol, *process, extra, **kwargs)
+        waiter = self.create_future()
+        transport = UnixSubprocessTransport(self, protocol, *process, waiter=waiter, extra=extra, **kwargs)
+        try:
+            self._child_watcher.watch(transport)
+        except OSError:
+            transport.close()
+            await self.run_in_executor(None, transport._proc.wait)  # it was killed: this leaves no zombie
+            raise
+        try:
+            await waiter
+        except (SystemExit, KeyboardInterrupt):
+            raise
+        except BaseException:
+            transport.close()
+            await transport._wait()
+            raise
+        return transport
 
     async def _sendfile_native(self, transp: Any, file: IO[bytes], offset: int, count: int | None) -> int:
         """Send a file by the kernel, once the transport has written what it has buffered."""

@@ -34,6 +34,10 @@ mod _ioxide {
     use super::timer_handle::TimerHandle;
     #[pymodule_export]
     use super::transport::SocketTransport;
+    #[pymodule_export]
+    use super::transport::datagram::DatagramMethods;
+    #[pymodule_export]
+    use super::transport::pipe::{ReadPipeMethods, WritePipeMethods};
 
     use pyo3::prelude::*;
 

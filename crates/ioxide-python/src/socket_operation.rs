@@ -7,10 +7,11 @@
 
 use std::os::fd::RawFd;
 
+use pyo3::call::PyCallArgs;
 use pyo3::exceptions::{PyMemoryError, PyRuntimeError, PyStopIteration, PyTypeError, PyValueError};
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyTuple};
+use pyo3::types::{PyBytes, PyString, PyTuple};
 use rustix::buffer::spare_capacity;
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags};
@@ -32,6 +33,12 @@ pub enum Kind {
     SendAll(Py<PyAny>),
     /// Accept a connection.
     Accept,
+    /// Receive a datagram of up to so many bytes, and the address that it came from.
+    ReceiveFrom(Py<PyAny>),
+    /// Receive a datagram into a buffer, up to so many bytes of it, or all of it for zero.
+    ReceiveFromInto(Py<PyAny>, Py<PyAny>),
+    /// Send a datagram to an address.
+    SendTo(Py<PyAny>, Py<PyAny>),
 }
 
 /// A coroutine that works on a socket.
@@ -62,8 +69,12 @@ struct Waiting {
 impl Kind {
     fn direction(&self) -> Direction {
         match self {
-            Self::SendAll(_) => Direction::Write,
-            Self::Receive(_) | Self::ReceiveInto(_) | Self::Accept => Direction::Read,
+            Self::SendAll(_) | Self::SendTo(..) => Direction::Write,
+            Self::Receive(_)
+            | Self::ReceiveInto(_)
+            | Self::Accept
+            | Self::ReceiveFrom(_)
+            | Self::ReceiveFromInto(..) => Direction::Read,
         }
     }
 
@@ -73,6 +84,9 @@ impl Kind {
             Self::ReceiveInto(_) => "sock_recv_into",
             Self::SendAll(_) => "sock_sendall",
             Self::Accept => "sock_accept",
+            Self::ReceiveFrom(_) => "sock_recvfrom",
+            Self::ReceiveFromInto(..) => "sock_recvfrom_into",
+            Self::SendTo(..) => "sock_sendto",
         }
     }
 }
@@ -164,6 +178,12 @@ impl SocketOperation {
             Kind::ReceiveInto(buffer) => self.receive_into(py, &Writable::of(buffer.bind(py))?),
             Kind::SendAll(data) => self.send_all(py, data.bind(py)),
             Kind::Accept => self.accept(py),
+            Kind::ReceiveFrom(size) => self.ask_socket(py, pyo3::intern!(py, "recvfrom"), (size,)),
+            Kind::ReceiveFromInto(buffer, size) => {
+                let size = if size.bind(py).is_truthy()? { size.clone_ref(py) } else { length(buffer.bind(py))? };
+                self.ask_socket(py, pyo3::intern!(py, "recvfrom_into"), (buffer, size))
+            }
+            Kind::SendTo(data, address) => self.ask_socket(py, pyo3::intern!(py, "sendto"), (data, address)),
         }
     }
 
@@ -219,11 +239,22 @@ impl SocketOperation {
     }
 
     fn accept<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
-        match self.socket.bind(py).call_method0("accept") {
-            Ok(accepted) => {
-                accepted.get_item(0)?.call_method1("setblocking", (false,))?;
-                Ok(Some(accepted))
-            }
+        let accepted = self.ask_socket(py, pyo3::intern!(py, "accept"), ())?;
+        if let Some(accepted) = &accepted {
+            accepted.get_item(0)?.call_method1("setblocking", (false,))?;
+        }
+        Ok(accepted)
+    }
+
+    /// Calls a method of Python's socket object: it knows how every family writes its addresses.
+    fn ask_socket<'py>(
+        &self,
+        py: Python<'py>,
+        method: &Bound<'py, PyString>,
+        arguments: impl PyCallArgs<'py>,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        match self.socket.bind(py).call_method1(method, arguments) {
+            Ok(result) => Ok(Some(result)),
             Err(error) if errors::would_block(py, &error) => Ok(None),
             Err(error) => Err(error),
         }
@@ -348,7 +379,13 @@ impl SocketOperation {
         visit.call(&self.event_loop)?;
         visit.call(&self.socket)?;
         match &self.kind {
-            Kind::Receive(object) | Kind::ReceiveInto(object) | Kind::SendAll(object) => visit.call(object)?,
+            Kind::Receive(object) | Kind::ReceiveInto(object) | Kind::SendAll(object) | Kind::ReceiveFrom(object) => {
+                visit.call(object)?;
+            }
+            Kind::ReceiveFromInto(first, second) | Kind::SendTo(first, second) => {
+                visit.call(first)?;
+                visit.call(second)?;
+            }
             Kind::Accept => {}
         }
         self.state.traverse(|state| match state {
@@ -363,6 +400,11 @@ impl SocketOperation {
     fn __clear__(&self, py: Python<'_>) {
         drop(self.state.replace(py, State::Finished));
     }
+}
+
+/// What `len(buffer)` is, for a method that takes a number of bytes.
+fn length(buffer: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+    Ok(buffer.len()?.into_pyobject(buffer.py())?.into_any().unbind())
 }
 
 /// "Not now" is no error but `None`.

@@ -4,21 +4,21 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::reactor::{Waker, WeakWaker};
+use crate::reactor::{Reactor, RemoteWaker};
 
 /// A queue that any thread may send to. Clones send to the same loop.
 #[derive(Debug)]
 pub struct Mailbox<T> {
     queue: Arc<Mutex<Vec<T>>>,
-    waker: WeakWaker,
+    waker: RemoteWaker,
 }
 
 impl<T> Mailbox<T> {
-    /// Makes an empty mailbox whose senders end the wait of the reactor that `waker` belongs to. They may go on sending
-    /// when the reactor is gone; nobody receives it then.
+    /// Makes an empty mailbox whose senders end the wait of `reactor`. They may go on sending when the reactor is gone;
+    /// nobody receives it then.
     #[must_use]
-    pub fn new(waker: &Waker) -> Self {
-        Self { queue: Arc::default(), waker: waker.downgrade() }
+    pub fn new(reactor: &Reactor) -> Self {
+        Self { queue: Arc::default(), waker: reactor.remote_waker() }
     }
 
     /// Sends `item` to the loop and wakes it if it sleeps.
@@ -54,12 +54,12 @@ impl<T> Clone for Mailbox<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::reactor::{Events, Reactor};
+    use crate::reactor::Events;
 
     #[test]
     fn what_threads_send_arrives_in_order_and_ends_the_wait() {
         let reactor = Reactor::new().unwrap();
-        let mailbox = Mailbox::new(reactor.waker());
+        let mailbox = Mailbox::new(&reactor);
         let sender = mailbox.clone();
         let asleep = reactor.waker().fall_asleep();
         let thread = std::thread::spawn(move || (0..3).for_each(|number| sender.send(number)));

@@ -33,7 +33,7 @@ struct Handle(Rc<Loop>);
 impl Loop {
     fn new() -> Rc<Self> {
         let reactor = Reactor::new().unwrap();
-        let mailbox = Mailbox::new(reactor.waker());
+        let mailbox = Mailbox::new(&reactor);
         Rc::new(Self {
             schedule: RefCell::default(),
             reactor,

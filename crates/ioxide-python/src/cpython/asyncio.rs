@@ -71,3 +71,11 @@ pub static ATTACH: Name = Name::new("ioxide._cpython", "attach");
 pub static DETACH: Name = Name::new("ioxide._cpython", "detach");
 /// For how many seconds a server that ran out of descriptors doesn't accept.
 pub static ACCEPT_RETRY_DELAY: Name = Name::new("ioxide._cpython", "accept_retry_delay");
+/// The standard library's transport of a datagram socket.
+pub static DATAGRAM_TRANSPORT: Name = Name::new("ioxide._cpython", "SelectorDatagramTransport");
+/// The standard library's transport of a pipe's reading end.
+pub static READ_PIPE_TRANSPORT: Name = Name::new("ioxide._cpython", "UnixReadPipeTransport");
+/// The standard library's transport of a pipe's writing end.
+pub static WRITE_PIPE_TRANSPORT: Name = Name::new("ioxide._cpython", "UnixWritePipeTransport");
+/// `sys.audit`.
+pub static AUDIT: Name = Name::new("sys", "audit");

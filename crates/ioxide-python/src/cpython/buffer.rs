@@ -3,7 +3,7 @@
 use pyo3::buffer::PyBuffer;
 use pyo3::exceptions::{PyBufferError, PyTypeError};
 use pyo3::prelude::*;
-use pyo3::types::PyBytes;
+use pyo3::types::{PyByteArray, PyBytes, PyMemoryView};
 
 /// A bytes-like object whose memory stays where it is for as long as this lives.
 pub enum Contiguous {
@@ -81,13 +81,18 @@ impl Writable {
     }
 }
 
+/// Whether an object is of the types that asyncio's transports write.
+pub fn is_bytes_like(data: &Bound<'_, PyAny>) -> bool {
+    data.is_instance_of::<PyBytes>() || data.is_instance_of::<PyByteArray>() || data.is_instance_of::<PyMemoryView>()
+}
+
 /// Exports an object's memory, whatever its items are: they are looked at as bytes, as the socket module does.
 fn contiguous_bytes(object: &Bound<'_, PyAny>) -> PyResult<PyBuffer<u8>> {
     let buffer = match PyBuffer::<u8>::get(object) {
         Ok(buffer) => buffer,
         // Items other than bytes: `memoryview` casts what is contiguous and says what is wrong with what isn't.
         Err(error) if error.is_instance_of::<PyBufferError>(object.py()) => {
-            let view = pyo3::types::PyMemoryView::from(object)?;
+            let view = PyMemoryView::from(object)?;
             PyBuffer::<u8>::get(&view.call_method1("cast", ("B",))?)?
         }
         Err(error) => return Err(error),

@@ -121,7 +121,7 @@ impl EventLoop {
         Ok(Self {
             schedule: AttachedCell::new(Schedule::new()),
             watched: AttachedCell::new(Watched::new()),
-            mailbox: Mailbox::new(reactor.waker()),
+            mailbox: Mailbox::new(&reactor),
             reactor: AttachedCell::new(Some(Arc::new(reactor))),
             pool: AttachedCell::new(None),
             lookups: AttachedCell::new(dns::Pending::new()),

@@ -8,8 +8,10 @@
 //! what it needs out of the state first and looks at the state again afterwards.
 
 mod closing;
+pub mod datagram;
 mod flow_control;
 mod info;
+pub mod pipe;
 mod reading;
 mod write_buffer;
 mod writing;

@@ -3,13 +3,12 @@
 
 use pyo3::exceptions::{PyRuntimeError, PyTypeError};
 use pyo3::prelude::*;
-use pyo3::types::{PyByteArray, PyBytes, PyMemoryView};
 use rustix::io::Errno;
 use rustix::net::{SendFlags, Shutdown};
 
 use super::write_buffer::Piece;
 use super::{SocketTransport, State, reject, resolve};
-use crate::cpython::buffer::Contiguous;
+use crate::cpython::buffer::{Contiguous, is_bytes_like};
 use crate::cpython::{asyncio, context};
 use crate::errors;
 use crate::event_loop::Direction;
@@ -236,8 +235,4 @@ impl SocketTransport {
     fn can_write_eof(&self) -> bool {
         true
     }
-}
-
-fn is_bytes_like(data: &Bound<'_, PyAny>) -> bool {
-    data.is_instance_of::<PyBytes>() || data.is_instance_of::<PyByteArray>() || data.is_instance_of::<PyMemoryView>()
 }

@@ -7,7 +7,7 @@ use rustix::buffer::spare_capacity;
 use rustix::event::{Timespec, epoll};
 use rustix::io::Errno;
 
-use super::wake_up::Waker;
+use super::wake_up::{RemoteWaker, Waker};
 use super::{Event, Interest};
 use crate::clock::{Nanoseconds, SECOND};
 
@@ -25,6 +25,13 @@ const MAX_WAIT: Nanoseconds = 24 * 3600 * SECOND;
 pub struct Reactor {
     epoll: OwnedFd,
     waker: Waker,
+    remote_waker: RemoteWaker,
+}
+
+impl Drop for Reactor {
+    fn drop(&mut self) {
+        self.remote_waker.disconnect();
+    }
 }
 
 /// Where a poll puts what it found.
@@ -51,13 +58,19 @@ impl Reactor {
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         let waker = Waker::new()?;
         epoll::add(&epoll, waker.descriptor(), epoll::EventData::new_u64(WAKE_UP), epoll::EventFlags::IN)?;
-        Ok(Self { epoll, waker })
+        Ok(Self { epoll, remote_waker: RemoteWaker::new(&waker), waker })
     }
 
     /// The handle by which other threads end a wait.
     #[must_use]
     pub fn waker(&self) -> &Waker {
         &self.waker
+    }
+
+    /// As [`Reactor::waker`], for those who may outlive the reactor.
+    #[must_use]
+    pub fn remote_waker(&self) -> RemoteWaker {
+        self.remote_waker.clone()
     }
 
     /// Begins to watch `source`. Events name it by `token`, which is the caller's to choose, below `u64::MAX`.

@@ -13,7 +13,7 @@ mod epoll;
 mod wake_up;
 
 pub use epoll::{Events, Reactor};
-pub use wake_up::{Asleep, Waker, WeakWaker};
+pub use wake_up::{Asleep, RemoteWaker, Waker};
 
 /// What to wait for on a descriptor, and what it turned out to be ready for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -11,7 +11,7 @@
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use rustix::event::{EventfdFlags, eventfd};
 
@@ -27,10 +27,13 @@ pub struct Waker {
     shared: Arc<Shared>,
 }
 
-/// A waker that doesn't keep the reactor's descriptor open: it does nothing once the reactor is gone.
+/// A waker for those who may outlive the reactor: it does nothing once the reactor is gone.
+///
+/// It lends the reactor's waker under a lock, so that no wake-up that is under way keeps the descriptor open beyond the
+/// reactor's end.
 #[derive(Clone, Debug)]
-pub struct WeakWaker {
-    shared: Weak<Shared>,
+pub struct RemoteWaker {
+    waker: Arc<Mutex<Option<Waker>>>,
 }
 
 #[derive(Debug)]
@@ -58,12 +61,6 @@ impl Waker {
         }
     }
 
-    /// The waker for those who may outlive the reactor.
-    #[must_use]
-    pub fn downgrade(&self) -> WeakWaker {
-        WeakWaker { shared: Arc::downgrade(&self.shared) }
-    }
-
     /// Announces a wait. What was sent has to be looked for after this call and before the wait.
     #[must_use]
     pub fn fall_asleep(&self) -> Asleep<'_> {
@@ -83,12 +80,26 @@ impl Waker {
     }
 }
 
-impl WeakWaker {
+impl RemoteWaker {
+    pub(super) fn new(waker: &Waker) -> Self {
+        Self { waker: Arc::new(Mutex::new(Some(waker.clone()))) }
+    }
+
     /// As [`Waker::wake`].
     pub fn wake(&self) {
-        if let Some(shared) = self.shared.upgrade() {
-            Waker { shared }.wake();
+        if let Some(waker) = &*self.lock() {
+            waker.wake();
         }
+    }
+
+    /// The reactor is gone. Returns when no wake-up is under way.
+    pub(super) fn disconnect(&self) {
+        *self.lock() = None;
+    }
+
+    /// No code that can panic runs under the lock, so a poisoned lock holds a value that is whole.
+    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Waker>> {
+        self.waker.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -135,6 +146,16 @@ mod tests {
         let mut events = Events::new();
         reactor.poll(&mut events, Some(0)).unwrap();
         assert!(rustix::io::read(reactor.waker().descriptor(), &mut [0u8; 8]).is_err());
+    }
+
+    #[test]
+    fn a_remote_waker_does_not_keep_the_descriptor_open() {
+        let reactor = Reactor::new().unwrap();
+        let remote = reactor.remote_waker();
+        let shared = std::sync::Arc::downgrade(&reactor.waker().shared);
+        drop(reactor);
+        assert!(shared.upgrade().is_none());
+        remote.wake();
     }
 
     #[test]
