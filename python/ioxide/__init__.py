@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from ioxide._ioxide import Handle, SocketTransport, TimerHandle, __version__
+from ioxide._ioxide import Future, Handle, SocketTransport, Task, TimerHandle, __version__
 from ioxide._loop import Loop, new_event_loop
 from ioxide._policy import EventLoopPolicy
 from ioxide._runners import run
@@ -15,10 +15,12 @@ from ioxide._transports import DatagramTransport, ReadPipeTransport, WritePipeTr
 __all__ = [
     "DatagramTransport",
     "EventLoopPolicy",
+    "Future",
     "Handle",
     "Loop",
     "ReadPipeTransport",
     "SocketTransport",
+    "Task",
     "TimerHandle",
     "WritePipeTransport",
     "__version__",

@@ -7,8 +7,10 @@ process that a pidfd was opened for is reaped: nobody else's children are touche
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
+import threading
 from typing import Any, Protocol
 
 __all__ = ["CAN_WATCH", "ChildWatcher"]
@@ -34,6 +36,7 @@ class _Loop(Protocol):
     def _add_reader(self, fd: Any, callback: Any, *args: Any) -> asyncio.Handle: ...
     def _remove_reader(self, fd: Any) -> bool: ...
     def call_soon(self, callback: Any, *args: Any) -> asyncio.Handle: ...
+    def call_soon_threadsafe(self, callback: Any, *args: Any) -> asyncio.Handle: ...
     def get_debug(self) -> bool: ...
 
 
@@ -45,19 +48,20 @@ class ChildWatcher:
         self._pidfds: set[int] = set()
 
     def watch(self, transport: Any) -> None:
-        """Tell the transport of a process when the process has ended.
-
-        Raises `OSError` if there is no descriptor to be had. Then the process isn't waited for.
-        """
+        """Tell the transport of a process when the process has ended."""
         pid = transport.get_pid()
         try:
             pidfd = os.pidfd_open(pid)
         except ProcessLookupError:
             # It has ended and somebody else has reaped it, or SIGCHLD is ignored and the kernel has.
-            self._loop.call_soon(self._ended, pid, transport)
-            return
-        self._pidfds.add(pidfd)
-        self._loop._add_reader(pidfd, self._pidfd_ready, pidfd, pid, transport)
+            self._loop.call_soon(self._reap, pid, transport)
+        except OSError:
+            # Out of descriptors: the process runs already, and its end mustn't be missed.
+            name = f"ioxide-waitpid-{pid}"
+            threading.Thread(target=self._wait_in_thread, args=(pid, transport), name=name, daemon=True).start()
+        else:
+            self._pidfds.add(pidfd)
+            self._loop._add_reader(pidfd, self._pidfd_ready, pidfd, pid, transport)
 
     def close(self) -> None:
         """Wait no more. Processes that still run go on."""
@@ -69,9 +73,14 @@ class ChildWatcher:
         self._loop._remove_reader(pidfd)
         self._pidfds.remove(pidfd)
         os.close(pidfd)
-        self._ended(pid, transport)
+        self._reap(pid, transport)
 
-    def _ended(self, pid: int, transport: Any) -> None:
+    def _wait_in_thread(self, pid: int, transport: Any) -> None:
+        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+        with contextlib.suppress(RuntimeError):  # the loop is closed
+            self._loop.call_soon_threadsafe(self._reap, pid, transport)
+
+    def _reap(self, pid: int, transport: Any) -> None:
         try:
             _, status = os.waitpid(pid, 0)
         except ChildProcessError:

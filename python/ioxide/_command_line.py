@@ -49,6 +49,9 @@ Run an asyncio program on ioxide's event loop, without changing the program.
 What follows the program belongs to the program. Options of Python itself stand before -m ioxide:
 python -X dev -m ioxide app.py"""
 
+# What a `__main__` that came out of a file has besides `__file__`.
+_OF_A_FILE: dict[str, None] = {"__cached__": None} if sys.version_info < (3, 15) else {}
+
 
 def main() -> None:
     """Do what `sys.argv` asks for. Returns when the program has ended; raises what it raised."""
@@ -140,7 +143,7 @@ def _run_module(name: str, rest: list[str]) -> None:
 def _run_standard_input(rest: list[str]) -> None:
     sys.argv = ["-", *rest]
     _set_first_path_entry("")
-    namespace = _new_main_module(__file__="<stdin>", __cached__=None)
+    namespace = _new_main_module(__file__="<stdin>", **_OF_A_FILE)
     _execute_file(lambda: compile(sys.stdin.buffer.read(), "<stdin>", "exec", dont_inherit=True), namespace)
 
 
@@ -164,7 +167,7 @@ def _run_script(path: str) -> None:
     except OSError as error:
         print(f"{sys.orig_argv[0]}: can't open file {path!r}: [Errno {error.errno}] {error.strerror}", file=sys.stderr)
         sys.exit(2)
-    namespace = _new_main_module(__loader__=loader, __file__=path, __cached__=None)
+    namespace = _new_main_module(__loader__=loader, __file__=path, **_OF_A_FILE)
     if is_bytecode:
         _execute_file(lambda: loader.get_code("__main__"), namespace)
     else:

@@ -7,14 +7,20 @@ Where a name's form depends on the version of Python, what is defined here has o
 from __future__ import annotations
 
 import asyncio
+import itertools
+import reprlib
 import socket
 import sys
+import weakref
 from asyncio import (
     base_events,
+    base_futures,
+    base_tasks,
     constants,
     coroutines,
     events,
     format_helpers,
+    futures,
     selector_events,
     tasks,
     transports,
@@ -47,15 +53,23 @@ __all__ = [
     "attach",
     "child_watcher_of_the_program",
     "coroutine_debug_mode",
+    "create_task",
     "describe_callback",
+    "describe_future",
     "describe_handle",
+    "describe_task",
     "detach",
     "extract_stack",
+    "get_loop_of",
     "get_running_loop",
+    "inherited_child_watcher",
     "is_inet_address",
     "logger",
     "numeric_address",
     "set_running_loop",
+    "show_native_tasks",
+    "task_get_stack",
+    "task_print_stack",
 ]
 
 TransportSocket = trsock.TransportSocket
@@ -116,11 +130,27 @@ if sys.version_info >= (3, 14):
         """Return what the program has put in the place of asyncio's own way to wait for child processes: nothing."""
         return None
 
+    def inherited_child_watcher() -> Any:
+        """Make what the inherited loop waits for child processes with."""
+        return unix_events._PidfdChildWatcher() if unix_events.can_use_pidfd() else unix_events._ThreadedChildWatcher()
+
 else:
+
+    def inherited_child_watcher() -> Any:
+        """Make what the inherited loop waits for child processes with: up to 3.13 the policy has it."""
+        return None
+
+    _GETTERS_OF_DEFAULT_CHILD_WATCHERS = (
+        asyncio.DefaultEventLoopPolicy.get_child_watcher,
+        asyncio.AbstractEventLoopPolicy.get_child_watcher,
+    )
 
     def child_watcher_of_the_program() -> object | None:
         """Return what the program has put in the place of asyncio's own way to wait for child processes, if it did."""
-        watcher = getattr(asyncio.get_event_loop_policy(), "_watcher", None)
+        policy = asyncio.get_event_loop_policy()
+        if type(policy).get_child_watcher not in _GETTERS_OF_DEFAULT_CHILD_WATCHERS:
+            return policy
+        watcher = getattr(policy, "_watcher", None)
         defaults = (type(None), asyncio.ThreadedChildWatcher, asyncio.PidfdChildWatcher)
         return None if type(watcher) in defaults else watcher
 
@@ -145,6 +175,82 @@ def describe_callback(callback: Callable[..., object], arguments: tuple[object, 
     if sys.version_info >= (3, 13):
         return format_helpers._format_callback_source(callback, arguments, debug=debug)
     return format_helpers._format_callback_source(callback, arguments)
+
+
+# A future's result, or a callback's argument, may be the future itself.
+_describe_future: Any = reprlib.recursive_repr()(
+    lambda future: f"<{type(future).__name__} {' '.join(base_futures._future_repr_info(future))}>"
+)
+_describe_task: Any = reprlib.recursive_repr()(
+    lambda task: f"<{type(task).__name__} {' '.join(base_tasks._task_repr_info(task))}>"
+)
+
+
+def describe_future(future: Any) -> str:
+    """Describe a future by its state, result and callbacks."""
+    description: str = _describe_future(future)
+    return description
+
+
+def describe_task(task: Any) -> str:
+    """Describe a task by its state, name, coroutine and what it waits for."""
+    description: str = _describe_task(task)
+    return description
+
+
+get_loop_of: Callable[[Any], Any] = futures._get_loop  # type: ignore[attr-defined]
+task_get_stack: Callable[[Any, Any], Any] = base_tasks._task_get_stack
+task_print_stack: Callable[[Any, Any, Any], Any] = base_tasks._task_print_stack
+
+
+def create_task(loop: Any, coroutine: Any, name: Any, context: Any, **kwargs: Any) -> Any:
+    """Make a task by the standard library's rules: by the loop's task factory, or with further arguments."""
+    return asyncio.BaseEventLoop.create_task(loop, coroutine, name=name, context=context, **kwargs)
+
+
+class _TaskReferences(set[Callable[[], Any]]):
+    """asyncio's weak references to its tasks, followed by references to the tasks of ours that aren't done."""
+
+    def __init__(self, references: Any, live_tasks: Callable[[], list[Any]]) -> None:
+        super().__init__(references)
+        self._live_tasks = live_tasks
+
+    def __iter__(self) -> Any:
+        return itertools.chain(super().__iter__(), map(_reference_to, self._live_tasks()))
+
+    def copy(self) -> Any:
+        """Return all references, for a version of Python that copies before it iterates."""
+        return list(self)
+
+
+def _reference_to(task: Any) -> Callable[[], Any]:
+    return lambda: task
+
+
+def show_native_tasks(live_tasks: Callable[[], list[Any]]) -> None:
+    """Have `asyncio.all_tasks` find the tasks that `live_tasks` returns, too.
+
+    asyncio goes through a `WeakSet`, which goes through a set of references. Nothing of asyncio's is replaced but that
+    inner set.
+    """
+    known = _tasks_that_are_not_of_asyncio()
+    if not isinstance(known.data, _TaskReferences):
+        known.data = _TaskReferences(known.data, live_tasks)
+
+
+def _tasks_that_are_not_of_asyncio() -> Any:
+    """Return the `WeakSet` in which asyncio keeps the tasks of others."""
+    if sys.version_info < (3, 12):
+        return tasks._all_tasks  # type: ignore[attr-defined]
+    if sys.version_info < (3, 14):
+        return tasks._scheduled_tasks
+    # It has no name any more that would lead to it; but what is in it has a weak reference that knows the way.
+    witness = type("Witness", (), {})()
+    tasks._register_task(witness)
+    (reference,) = weakref.getweakrefs(witness)
+    known = reference.__callback__.__defaults__[0]()
+    tasks._unregister_task(witness)
+    return known
 
 
 def describe_handle(handle: object) -> str:

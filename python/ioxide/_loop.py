@@ -25,16 +25,23 @@ from ioxide._cpython import (
     UnixSubprocessTransport,
     child_watcher_of_the_program,
     coroutine_debug_mode,
+    inherited_child_watcher,
     is_inet_address,
     numeric_address,
     set_running_loop,
+    show_native_tasks,
 )
-from ioxide._ioxide import EventLoop
+from ioxide._ioxide import EventLoop, _live_tasks
 from ioxide._transports import DatagramTransport, ReadPipeTransport, WritePipeTransport
 
 __all__ = ["Loop", "new_event_loop"]
 
 logger = logging.getLogger("asyncio")
+
+show_native_tasks(_live_tasks)
+
+# From 3.14 on asyncio itself waits by pidfd, with a watcher per loop.
+_WATCHES_CHILDREN = CAN_WATCH and sys.version_info < (3, 14)
 
 # The families whose addresses the native datagram transport can write.
 _DATAGRAM_FAMILIES = {socket.AF_INET, socket.AF_INET6, socket.AF_UNIX}
@@ -53,7 +60,6 @@ class Loop(EventLoop, SelectorEventLoop):
         # nothing uses. These are the attributes that the inherited methods work with.
         self._default_executor = None
         self._exception_handler = None
-        self._task_factory = None
         self._current_handle = None
         self._coroutine_origin_tracking_enabled = False
         self._coroutine_origin_tracking_saved_depth = None
@@ -65,6 +71,7 @@ class Loop(EventLoop, SelectorEventLoop):
         self._transports: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()
         self._internal_fds = 0
         self._child_watcher = ChildWatcher(self)
+        self._watcher = inherited_child_watcher()
         self._clock_resolution = time.get_clock_info("monotonic").resolution
         self._ssock: socket.socket | None = None
         self._csock: socket.socket | None = None
@@ -200,16 +207,11 @@ class Loop(EventLoop, SelectorEventLoop):
     ) -> Any:
         """Start a process, and wait for its end by pidfd, unless the program has chosen another way to wait."""
         process = (args, shell, stdin, stdout, stderr, bufsize)
-        if not CAN_WATCH or child_watcher_of_the_program() is not None:
+        if not _WATCHES_CHILDREN or child_watcher_of_the_program() is not None:
             return await super()._make_subprocess_transport(protocol, *process, extra, **kwargs)
         waiter = self.create_future()
         transport = UnixSubprocessTransport(self, protocol, *process, waiter=waiter, extra=extra, **kwargs)
-        try:
-            self._child_watcher.watch(transport)
-        except OSError:
-            transport.close()
-            await self.run_in_executor(None, transport._proc.wait)  # it was killed: this leaves no zombie
-            raise
+        self._child_watcher.watch(transport)
         try:
             await waiter
         except (SystemExit, KeyboardInterrupt):

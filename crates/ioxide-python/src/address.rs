@@ -1,7 +1,7 @@
 //! Socket addresses, as Python writes them.
 
 use std::ffi::OsStr;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::unix::ffi::OsStrExt;
 
 use pyo3::IntoPyObjectExt;
@@ -50,8 +50,19 @@ pub fn inet_to_python(py: Python<'_>, address: SocketAddr) -> PyResult<Bound<'_,
     match address {
         SocketAddr::V4(address) => (address.ip().to_string(), address.port()).into_bound_py_any(py),
         SocketAddr::V6(address) => {
-            (address.ip().to_string(), address.port(), address.flowinfo(), address.scope_id()).into_bound_py_any(py)
+            (inet6_text(*address.ip()), address.port(), address.flowinfo(), address.scope_id()).into_bound_py_any(py)
         }
+    }
+}
+
+/// As `inet_ntop(3)` writes it: with the last four bytes in decimal where all before them are zero.
+fn inet6_text(address: Ipv6Addr) -> String {
+    match address.segments() {
+        [0, 0, 0, 0, 0, 0, high, low] if high != 0 => {
+            let ([a, b], [c, d]) = (high.to_be_bytes(), low.to_be_bytes());
+            format!("::{}", Ipv4Addr::new(a, b, c, d))
+        }
+        _ => address.to_string(),
     }
 }
 

@@ -12,6 +12,8 @@ use crate::cpython::attached_cell::AttachedCell;
 use crate::cpython::context;
 use crate::errors;
 use crate::event_loop::EventLoop;
+#[cfg(Py_3_14)]
+use crate::thread_safe_handle::ThreadSafeHandle;
 use crate::timer_handle::TimerHandle;
 
 /// What `call_soon` and its kin return.
@@ -74,6 +76,18 @@ impl Handle {
     /// # Errors
     /// Only what is to end the run of the loop.
     pub fn run(slf: &Bound<'_, Self>) -> PyResult<()> {
+        #[cfg(Py_3_14)]
+        if let Ok(handle) = slf.cast_exact::<ThreadSafeHandle>() {
+            return ThreadSafeHandle::run(handle);
+        }
+        Self::run_unless_cancelled(slf)
+    }
+
+    /// As [`Handle::run`], whatever kind of handle it is.
+    ///
+    /// # Errors
+    /// As [`Handle::run`].
+    pub fn run_unless_cancelled(slf: &Bound<'_, Self>) -> PyResult<()> {
         let py = slf.py();
         let handle = slf.get();
         if handle.cancelled(py) {

@@ -8,6 +8,7 @@ use pyo3::prelude::*;
 use crate::handle::Handle;
 use crate::listener::Listener;
 use crate::socket_operation::SocketOperation;
+use crate::task::Task;
 use crate::transport::SocketTransport;
 
 /// Something to run.
@@ -24,6 +25,10 @@ pub enum Item {
     Accept(Py<Listener>),
     /// A `sock_*` operation that can go on.
     Resume(Py<SocketOperation>),
+    /// A task that goes on.
+    Step(Py<Task>),
+    /// A task whose future is done.
+    Wakeup(Py<Task>),
 }
 
 impl Item {
@@ -39,7 +44,14 @@ impl Item {
             Self::Write(transport) => SocketTransport::write_ready(transport.bind(py)),
             Self::Accept(listener) => Listener::accept_ready(listener.bind(py)),
             Self::Resume(operation) => SocketOperation::resume(operation.bind(py)),
+            Self::Step(task) => Task::step(task.bind(py)),
+            Self::Wakeup(task) => Task::wakeup(task.bind(py)),
         }
+    }
+
+    /// Whether it is a step of a task, which makes itself the current one.
+    pub fn is_step(&self) -> bool {
+        matches!(self, Self::Step(_) | Self::Wakeup(_))
     }
 
     /// The object that runs, for reports in debug mode.
@@ -51,6 +63,7 @@ impl Item {
             }
             Self::Accept(listener) => listener.bind(py).clone().into_any(),
             Self::Resume(operation) => operation.bind(py).clone().into_any(),
+            Self::Step(task) | Self::Wakeup(task) => task.bind(py).clone().into_any(),
         }
     }
 
@@ -61,6 +74,7 @@ impl Item {
             Self::Start(transport) | Self::Read(transport) | Self::Write(transport) => visit.call(transport),
             Self::Accept(listener) => visit.call(listener),
             Self::Resume(operation) => visit.call(operation),
+            Self::Step(task) | Self::Wakeup(task) => visit.call(task),
         }
     }
 }

@@ -8,10 +8,14 @@ mod address;
 mod cpython;
 mod errors;
 mod event_loop;
+mod future;
 mod handle;
 mod item;
 mod listener;
 mod socket_operation;
+mod task;
+#[cfg(Py_3_14)]
+mod thread_safe_handle;
 mod timer_handle;
 mod transport;
 
@@ -25,11 +29,18 @@ mod _ioxide {
     #[pymodule_export]
     use super::event_loop::EventLoop;
     #[pymodule_export]
+    use super::future::{Future, FutureIterator};
+    #[pymodule_export]
     use super::handle::Handle;
     #[pymodule_export]
     use super::listener::Listener;
     #[pymodule_export]
     use super::socket_operation::SocketOperation;
+    #[pymodule_export]
+    use super::task::Task;
+    #[cfg(Py_3_14)]
+    #[pymodule_export]
+    use super::thread_safe_handle::ThreadSafeHandle;
     #[pymodule_export]
     use super::timer_handle::TimerHandle;
     #[pymodule_export]
@@ -41,8 +52,18 @@ mod _ioxide {
 
     use pyo3::prelude::*;
 
+    use super::cpython::{finalizer, live_tasks};
+
+    /// Every task that isn't done, of all loops.
+    #[pyfunction]
+    fn _live_tasks(py: Python<'_>) -> Vec<Bound<'_, PyAny>> {
+        live_tasks::all(py)
+    }
+
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        finalizer::install::<super::future::Future>(module.py());
+        finalizer::install::<super::task::Task>(module.py());
         module.add("__version__", env!("CARGO_PKG_VERSION"))
     }
 }

@@ -26,8 +26,10 @@ pub struct Listener {
     backlog: i64,
     /// What a TLS connection is made with, `None` for a plain one.
     tls: Option<Tls>,
-    /// The context that was current when the server began to serve: connections begin in a copy of it.
+    /// The server's context, or else the one that was current when it began to serve: connections begin in a copy of it.
     context: Py<PyAny>,
+    /// The server has given a context (Python 3.15): a connection keeps its copy.
+    has_own_context: bool,
     /// What every connection of this socket has in common, found out when the first one comes.
     family: AttachedCell<Option<SocketKind>>,
 }
@@ -53,6 +55,7 @@ impl Listener {
         backlog: i64,
         tls_arguments: &Bound<'_, PyTuple>,
         tls_keywords: Option<&Bound<'_, PyDict>>,
+        server_context: Option<Bound<'_, PyAny>>,
     ) -> PyResult<Self> {
         let tls = ssl_context.map(|context| Tls {
             context: context.unbind(),
@@ -66,7 +69,11 @@ impl Listener {
             server: server.map(Bound::unbind),
             backlog,
             tls,
-            context: context::copy_current(event_loop.py())?,
+            has_own_context: server_context.is_some(),
+            context: match server_context {
+                Some(context) => context.unbind(),
+                None => context::copy_current(event_loop.py())?,
+            },
             family: AttachedCell::new(None),
         })
     }
@@ -91,7 +98,8 @@ impl Listener {
     pub fn accept_ready(slf: &Bound<'_, Self>) -> PyResult<()> {
         let py = slf.py();
         let listener = slf.get();
-        for _ in 0..listener.backlog.max(1) {
+        let accepted_at_once = listener.backlog + i64::from(cfg!(Py_3_14));
+        for _ in 0..accepted_at_once.max(1) {
             // The server may have been closed before this ran, or by the protocol factory, and the number of its
             // descriptor be somebody else's.
             let fd = listener.fd(py)?;
@@ -101,6 +109,7 @@ impl Listener {
             let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
             match rustix::net::acceptfrom_with(descriptor::borrow(fd)?, flags) {
                 Ok((connection, peer)) => listener.accepted(py, connection, peer)?,
+                Err(Errno::CONNABORTED) if cfg!(Py_3_14) => {}
                 Err(Errno::AGAIN | Errno::INTR | Errno::CONNABORTED) => return Ok(()),
                 Err(errno @ (Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM)) => {
                     return Self::pause(slf, fd, errno);
@@ -133,9 +142,10 @@ impl Listener {
         let context = context::copy(self.context.bind(py))?;
         let socket = NativeSocket { descriptor: connection, kind: self.kind(py)? };
         let peer = Address::from_kernel(peer);
+        let own_context = self.has_own_context.then(|| context.bind(py).clone());
         let result = context::run_in(context.bind(py), || match &self.tls {
-            None => self.connect(py, socket, peer),
-            Some(tls) => self.connect_by_tls(py, socket, &peer, tls),
+            None => self.connect(py, socket, peer, own_context),
+            Some(tls) => self.connect_by_tls(py, socket, &peer, tls, own_context),
         });
         match result {
             Err(error) if !errors::ends_the_loop(py, &error) => {
@@ -149,14 +159,28 @@ impl Listener {
         }
     }
 
-    fn connect(&self, py: Python<'_>, socket: NativeSocket, peer: Address) -> PyResult<()> {
+    fn connect(
+        &self,
+        py: Python<'_>,
+        socket: NativeSocket,
+        peer: Address,
+        context: Option<Bound<'_, PyAny>>,
+    ) -> PyResult<()> {
         let protocol = self.protocol_factory.bind(py).call0()?;
         let server = self.server.as_ref().map(|server| server.bind(py).clone());
-        SocketTransport::from_native_socket(self.event_loop.bind(py), socket, peer, &protocol, server).map(drop)
+        SocketTransport::from_native_socket(self.event_loop.bind(py), socket, peer, &protocol, server, context)
+            .map(drop)
     }
 
     /// The standard library's accepting coroutine makes the transport, on the loop's own and with its TLS protocol.
-    fn connect_by_tls(&self, py: Python<'_>, socket: NativeSocket, peer: &Address, tls: &Tls) -> PyResult<()> {
+    fn connect_by_tls(
+        &self,
+        py: Python<'_>,
+        socket: NativeSocket,
+        peer: &Address,
+        tls: &Tls,
+        context: Option<Bound<'_, PyAny>>,
+    ) -> PyResult<()> {
         let event_loop = self.event_loop.bind(py);
         let extra = PyDict::new(py);
         extra.set_item("peername", peer.to_python(py)?)?;
@@ -168,9 +192,18 @@ impl Listener {
             self.server.as_ref().map_or_else(|| py.None().into_bound(py), |server| server.bind(py).clone()),
         ];
         arguments.extend(tls.arguments.bind(py).iter());
-        let keywords = tls.keywords.as_ref().map(|keywords| keywords.bind(py));
-        let accepting = event_loop.getattr("_accept_connection2")?.call(PyTuple::new(py, arguments)?, keywords)?;
-        event_loop.call_method1("create_task", (accepting,)).map(drop)
+        let keywords = match &tls.keywords {
+            Some(keywords) => keywords.bind(py).copy()?,
+            None => PyDict::new(py),
+        };
+        let task_keywords = PyDict::new(py);
+        if let Some(context) = context {
+            keywords.set_item("context", &context)?;
+            task_keywords.set_item("context", context)?;
+        }
+        let accepting =
+            event_loop.getattr("_accept_connection2")?.call(PyTuple::new(py, arguments)?, Some(&keywords))?;
+        event_loop.call_method("create_task", (accepting,), Some(&task_keywords)).map(drop)
     }
 
     fn fd(&self, py: Python<'_>) -> PyResult<RawFd> {

@@ -159,7 +159,7 @@ impl SocketOperation {
         let fd = operation.fd(py)?;
         let event_loop = operation.event_loop.bind(py);
         event_loop.call_method1("_ensure_fd_no_transport", (fd,))?;
-        let future = EventLoop::create_future(event_loop)?;
+        let future = EventLoop::make_future(event_loop)?.into_any();
         let iterator = future.call_method0("__await__")?;
         let waiting = Waiting { future: future.unbind(), iterator: iterator.clone().unbind(), fd };
         drop(operation.state.replace(py, State::Waiting(waiting)));
@@ -345,7 +345,7 @@ impl SocketOperation {
         let future = match iterator {
             Some(iterator) => iterator.into_bound(py),
             // Nothing waits: a future's iterator normalises the arguments and raises them.
-            None => EventLoop::create_future(slf.get().event_loop.bind(py))?.call_method0("__await__")?,
+            None => EventLoop::make_future(slf.get().event_loop.bind(py))?.call_method0("__await__")?,
         };
         future.call_method1("throw", exception.clone()).map(Bound::unbind)
     }
@@ -363,12 +363,6 @@ impl SocketOperation {
     #[getter]
     fn __qualname__(&self) -> String {
         format!("Loop.{}", self.kind.name())
-    }
-
-    /// What the coroutine waits for.
-    #[getter]
-    fn cr_await(&self, py: Python<'_>) -> Option<Py<PyAny>> {
-        self.iterator(py).ok().flatten()
     }
 
     fn __repr__(&self) -> String {

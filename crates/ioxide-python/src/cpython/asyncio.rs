@@ -79,3 +79,44 @@ pub static READ_PIPE_TRANSPORT: Name = Name::new("ioxide._cpython", "UnixReadPip
 pub static WRITE_PIPE_TRANSPORT: Name = Name::new("ioxide._cpython", "UnixWritePipeTransport");
 /// `sys.audit`.
 pub static AUDIT: Name = Name::new("sys", "audit");
+/// `asyncio.Task`: the C class.
+pub static TASK: Name = Name::new("asyncio", "Task");
+/// `asyncio.CancelledError`.
+pub static CANCELLED_ERROR: Name = Name::new("asyncio", "CancelledError");
+/// `asyncio.InvalidStateError`.
+pub static INVALID_STATE_ERROR: Name = Name::new("asyncio", "InvalidStateError");
+/// `asyncio.get_event_loop`.
+pub static GET_EVENT_LOOP: Name = Name::new("asyncio.events", "get_event_loop");
+/// `asyncio.iscoroutine`.
+pub static IS_COROUTINE: Name = Name::new("asyncio", "iscoroutine");
+/// `inspect.isgenerator`.
+pub static IS_GENERATOR: Name = Name::new("inspect", "isgenerator");
+/// `types.GenericAlias`.
+pub static GENERIC_ALIAS: Name = Name::new("types", "GenericAlias");
+/// The loop of whatever is like a future.
+pub static GET_LOOP: Name = Name::new("ioxide._cpython", "get_loop_of");
+/// A future's repr.
+pub static DESCRIBE_FUTURE: Name = Name::new("ioxide._cpython", "describe_future");
+/// A task's repr.
+pub static DESCRIBE_TASK: Name = Name::new("ioxide._cpython", "describe_task");
+/// A task's `get_stack`.
+pub static TASK_GET_STACK: Name = Name::new("ioxide._cpython", "task_get_stack");
+/// A task's `print_stack`.
+pub static TASK_PRINT_STACK: Name = Name::new("ioxide._cpython", "task_print_stack");
+/// The current task of each loop, up to Python 3.13.
+#[cfg(not(Py_3_14))]
+pub static CURRENT_TASKS: Name = Name::new("asyncio.tasks", "_current_tasks");
+/// The standard library's `create_task`, for what goes through a task factory.
+pub static CREATE_TASK: Name = Name::new("ioxide._cpython", "create_task");
+/// Makes a task its loop's current one.
+pub static ENTER_TASK: Name = Name::new("asyncio.tasks", "_enter_task");
+/// Takes back `ENTER_TASK`.
+pub static LEAVE_TASK: Name = Name::new("asyncio.tasks", "_leave_task");
+/// Makes a task its loop's current one in the place of another.
+pub static SWAP_CURRENT_TASK: Name = Name::new("asyncio.tasks", "_swap_current_task");
+/// What `call_soon_threadsafe` of asyncio's own loop returns.
+#[cfg(Py_3_14)]
+pub static THREAD_SAFE_HANDLE: Name = Name::new("asyncio.events", "_ThreadSafeHandle");
+/// `threading.RLock`.
+#[cfg(Py_3_14)]
+pub static REENTRANT_LOCK: Name = Name::new("threading", "RLock");

@@ -3,8 +3,14 @@
 
 pub mod asyncio;
 pub mod attached_cell;
+#[cfg(not(Py_3_13))]
+pub mod attributes;
 pub mod buffer;
 pub mod context;
+pub mod coroutine;
+pub mod current_task;
 pub mod descriptor;
+pub mod finalizer;
+pub mod live_tasks;
 pub mod socket;
 pub mod thread;

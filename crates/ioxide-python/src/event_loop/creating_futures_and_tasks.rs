@@ -1,18 +1,99 @@
-//! Creating futures and tasks: for now the standard library's own, which are written in C.
+//! Creating futures and tasks.
+//!
+//! From Python 3.14 on the loop makes the standard library's: there `python -m asyncio ps` reads the C tasks' memory from
+//! another process, and call graphs go through C functions that know no others.
+
+use std::sync::atomic::Ordering;
 
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyTuple};
+use pyo3::types::PyDict;
 
 use super::EventLoop;
-use crate::cpython::asyncio;
+use crate::cpython::{asyncio, current_task};
+use crate::future::Future;
+use crate::task::Task;
 
+impl EventLoop {
+    /// Whether tasks can be put into the ready queue as they are. In debug mode they go through `call_soon`, which
+    /// checks and remembers; likewise where a subclass has a `call_soon` of its own; and a closed loop's raises.
+    pub fn takes_items(slf: &Bound<'_, Self>) -> PyResult<bool> {
+        let event_loop = slf.get();
+        if event_loop.is_debug() || event_loop.is_loop_closed() {
+            return Ok(false);
+        }
+        let py = slf.py();
+        let overrides = event_loop.overrides_call_soon.get_or_try_init(py, || {
+            let own = py.get_type::<Self>().getattr("call_soon")?;
+            Ok::<_, PyErr>(!slf.get_type().getattr("call_soon")?.is(&own))
+        })?;
+        Ok(!overrides)
+    }
+
+    /// Makes `task` the one that `current_task` finds. It stays so until something else than a task runs: from one
+    /// task's step to the next one's there is nobody who could look.
+    pub fn enter_task(slf: &Bound<'_, Self>, task: &Bound<'_, PyAny>) -> PyResult<()> {
+        current_task::set(slf.as_any(), task)?;
+        slf.get().has_current_task.store(true, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Something else than a task runs next, or nothing.
+    pub fn leave_task(slf: &Bound<'_, Self>) -> PyResult<()> {
+        if slf.get().has_current_task.load(Ordering::Relaxed) {
+            slf.get().has_current_task.store(false, Ordering::Relaxed);
+            current_task::clear(slf.as_any())?;
+        }
+        Ok(())
+    }
+}
+
+impl EventLoop {
+    /// Makes a native future that belongs to this loop.
+    ///
+    /// # Errors
+    /// What looking at the stack raises, in debug mode.
+    pub fn make_future<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, Future>> {
+        Bound::new(slf.py(), Future::of_native_loop(slf)?)
+    }
+}
+
+#[cfg(not(Py_3_14))]
 #[pymethods]
 impl EventLoop {
     /// Makes a future that belongs to this loop.
-    pub fn create_future<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+    fn create_future<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, Future>> {
+        Self::make_future(slf)
+    }
+
+    /// Makes a task that runs `coro`, by the task factory if one is set.
+    #[pyo3(signature = (coro, *, name = None, context = None, **kwargs))]
+    fn create_task<'py>(
+        slf: &Bound<'py, Self>,
+        coro: &Bound<'py, PyAny>,
+        name: Option<&Bound<'py, PyAny>>,
+        context: Option<Bound<'py, PyAny>>,
+        kwargs: Option<&Bound<'py, PyDict>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
         let py = slf.py();
-        let arguments = PyDict::new(py);
-        arguments.set_item(pyo3::intern!(py, "loop"), slf)?;
-        asyncio::FUTURE.get(py)?.call(PyTuple::empty(py), Some(&arguments))
+        slf.get().check_closed()?;
+        let has_factory = slf.get().task_factory.with(py, |factory| factory.is_some());
+        if !has_factory && kwargs.is_none() {
+            return Task::spawn(slf, coro, name, context).map(Bound::into_any);
+        }
+        asyncio::CREATE_TASK.get(py)?.call((slf, coro, name, context), kwargs)
+    }
+}
+
+#[pymethods]
+impl EventLoop {
+    /// What makes the tasks, `None` for the loop itself.
+    #[getter]
+    fn _task_factory(&self, py: Python<'_>) -> Option<Py<PyAny>> {
+        self.task_factory.with(py, |factory| factory.as_ref().map(|factory| factory.clone_ref(py)))
+    }
+
+    #[setter(_task_factory)]
+    fn set_native_task_factory(&self, py: Python<'_>, factory: Option<Bound<'_, PyAny>>) {
+        drop(self.task_factory.replace(py, factory.map(Bound::unbind)));
     }
 }

@@ -9,7 +9,7 @@ use crate::listener::Listener;
 #[pymethods]
 impl EventLoop {
     /// Begins to accept connections on a listening socket. What follows `server` is passed on for TLS connections.
-    #[pyo3(signature = (protocol_factory, sock, sslcontext = None, server = None, backlog = 100, *tls, **keywords))]
+    #[pyo3(signature = (protocol_factory, sock, sslcontext = None, server = None, backlog = 100, *tls, context = None, **keywords))]
     #[expect(clippy::too_many_arguments, reason = "the standard library's server calls it like this")]
     fn _start_serving(
         slf: &Bound<'_, Self>,
@@ -19,9 +19,10 @@ impl EventLoop {
         server: Option<Bound<'_, PyAny>>,
         backlog: i64,
         tls: &Bound<'_, PyTuple>,
+        context: Option<Bound<'_, PyAny>>,
         keywords: Option<&Bound<'_, PyDict>>,
     ) -> PyResult<()> {
-        let listener = Listener::new(slf, protocol_factory, sock, sslcontext, server, backlog, tls, keywords)?;
+        let listener = Listener::new(slf, protocol_factory, sock, sslcontext, server, backlog, tls, keywords, context)?;
         Listener::listen(&Bound::new(slf.py(), listener)?)
     }
 }

@@ -79,7 +79,7 @@ impl EventLoop {
         let py = slf.py();
         let event_loop = slf.get();
         event_loop.check_closed()?;
-        let future = Self::create_future(slf)?;
+        let future = Self::make_future(slf)?.into_any();
         let entry = future.clone().unbind();
         let ticket = event_loop.lookups.with(py, |lookups| lookups.insert(entry));
         let mailbox = event_loop.mailbox.clone();

@@ -53,7 +53,9 @@ impl<'a, 'py> LoopDriver<'a, 'py> {
     pub fn turn(&self, events: &mut Events) -> PyResult<()> {
         // A signal that came while no Python code ran has its handler run here.
         self.event_loop.py().check_signals()?;
-        ioxide::turn(self, events)
+        let result = ioxide::turn(self, events);
+        EventLoop::leave_task(self.event_loop)?;
+        result
     }
 
     /// Runs `item`. What it fails with is reported, unless it ends the loop: one connection mustn't end all of them. A
@@ -155,6 +157,9 @@ impl Driver for LoopDriver<'_, '_> {
     }
 
     fn run(&self, item: Item) -> PyResult<()> {
+        if !item.is_step() {
+            EventLoop::leave_task(self.event_loop)?;
+        }
         if self.event_loop.get().is_debug() { self.run_and_measure(&item) } else { self.run_and_report(&item) }
     }
 }

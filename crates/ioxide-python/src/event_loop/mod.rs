@@ -52,6 +52,10 @@ pub struct EventLoop {
     read_buffer: AttachedCell<Vec<u8>>,
     transports_made: AtomicU64,
     overrides_call_at: PyOnceLock<bool>,
+    overrides_call_soon: PyOnceLock<bool>,
+    task_factory: AttachedCell<Option<Py<PyAny>>>,
+    /// A task is the current one, whether or not it runs.
+    has_current_task: AtomicBool,
     /// The thread that runs the loop, zero if none does.
     thread: AtomicU64,
     is_stopping: AtomicBool,
@@ -97,6 +101,11 @@ impl EventLoop {
         self.schedule.with(py, |schedule| schedule.ready.push(item));
     }
 
+    /// How many items are ready to run.
+    pub fn scheduled(&self, py: Python<'_>) -> usize {
+        self.schedule.with(py, |schedule| schedule.ready.len())
+    }
+
     /// Lends a buffer of [`READ_SIZE`] bytes to `read`, which may not call into Python.
     pub fn with_read_buffer<R>(&self, py: Python<'_>, read: impl FnOnce(&mut [u8]) -> R) -> R {
         self.read_buffer.with(py, |buffer| {
@@ -128,6 +137,9 @@ impl EventLoop {
             read_buffer: AttachedCell::new(Vec::new()),
             transports_made: AtomicU64::new(0),
             overrides_call_at: PyOnceLock::new(),
+            overrides_call_soon: PyOnceLock::new(),
+            task_factory: AttachedCell::new(None),
+            has_current_task: AtomicBool::new(false),
             thread: AtomicU64::new(0),
             is_stopping: AtomicBool::new(false),
             is_closed: AtomicBool::new(false),
@@ -141,6 +153,7 @@ impl EventLoop {
             schedule.timers.iter().try_for_each(|item| item.traverse(&visit))
         })?;
         self.watched.traverse(|watched| watched.traverse(&visit))?;
+        self.task_factory.traverse(|factory| visit.call(factory))?;
         self.lookups.traverse(|lookups| lookups.iter().try_for_each(|(_, future)| visit.call(future)))
     }
 

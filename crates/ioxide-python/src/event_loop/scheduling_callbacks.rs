@@ -9,6 +9,8 @@ use pyo3::types::{PyDict, PyFloat, PyTuple};
 use super::EventLoop;
 use crate::handle::Handle;
 use crate::item::Item;
+#[cfg(Py_3_14)]
+use crate::thread_safe_handle::ThreadSafeHandle;
 use crate::timer_handle::TimerHandle;
 
 impl EventLoop {
@@ -99,7 +101,14 @@ impl EventLoop {
         context: Option<Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, Handle>> {
         Self::check_callback(slf, callback, "call_soon_threadsafe")?;
+        #[cfg(not(Py_3_14))]
         let handle = Self::push_handle(slf, callback, args, context)?;
+        #[cfg(Py_3_14)]
+        let handle = {
+            let handle = ThreadSafeHandle::make(slf, callback, args, context)?.into_super();
+            slf.get().push(slf.py(), Item::Handle(handle.clone().unbind()));
+            handle
+        };
         slf.get()._write_to_self(slf.py());
         Ok(handle)
     }

@@ -142,12 +142,13 @@ impl EventLoop {
         direction: Direction,
         callback: &Bound<'py, PyAny>,
         args: &Bound<'py, PyTuple>,
+        context: Option<Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, Handle>> {
         let py = slf.py();
         let event_loop = slf.get();
         event_loop.check_closed()?;
         let fd = file_number(file)?;
-        let handle = Bound::new(py, Handle::new(slf, callback, args, None)?)?;
+        let handle = Bound::new(py, Handle::new(slf, callback, args, context)?)?;
         let replaced = event_loop.watch(py, fd, direction, Watcher::Handle(handle.clone().unbind()))?;
         if !file.is_instance_of::<PyInt>() {
             let object = Some(file.clone().unbind());
@@ -190,7 +191,7 @@ impl EventLoop {
         args: &Bound<'_, PyTuple>,
     ) -> PyResult<()> {
         slf.call_method1("_ensure_fd_no_transport", (fd,))?;
-        Self::watch_by_handle(slf, fd, Direction::Read, callback, args).map(drop)
+        Self::watch_by_handle(slf, fd, Direction::Read, callback, args, None).map(drop)
     }
 
     /// Ceases to watch `fd` for something to read. Returns whether it was watched.
@@ -208,7 +209,7 @@ impl EventLoop {
         args: &Bound<'_, PyTuple>,
     ) -> PyResult<()> {
         slf.call_method1("_ensure_fd_no_transport", (fd,))?;
-        Self::watch_by_handle(slf, fd, Direction::Write, callback, args).map(drop)
+        Self::watch_by_handle(slf, fd, Direction::Write, callback, args, None).map(drop)
     }
 
     /// Ceases to watch `fd` for room to write. Returns whether it was watched.
@@ -217,28 +218,30 @@ impl EventLoop {
         slf.get().unwatch_file(fd, Direction::Write)
     }
 
-    #[pyo3(signature = (fd, callback, *args))]
+    #[pyo3(signature = (fd, callback, *args, context = None))]
     fn _add_reader<'py>(
         slf: &Bound<'py, Self>,
         fd: &Bound<'py, PyAny>,
         callback: &Bound<'py, PyAny>,
         args: &Bound<'py, PyTuple>,
+        context: Option<Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, Handle>> {
-        Self::watch_by_handle(slf, fd, Direction::Read, callback, args)
+        Self::watch_by_handle(slf, fd, Direction::Read, callback, args, context)
     }
 
     fn _remove_reader(&self, fd: &Bound<'_, PyAny>) -> PyResult<bool> {
         self.unwatch_file(fd, Direction::Read)
     }
 
-    #[pyo3(signature = (fd, callback, *args))]
+    #[pyo3(signature = (fd, callback, *args, context = None))]
     fn _add_writer<'py>(
         slf: &Bound<'py, Self>,
         fd: &Bound<'py, PyAny>,
         callback: &Bound<'py, PyAny>,
         args: &Bound<'py, PyTuple>,
+        context: Option<Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, Handle>> {
-        Self::watch_by_handle(slf, fd, Direction::Write, callback, args)
+        Self::watch_by_handle(slf, fd, Direction::Write, callback, args, context)
     }
 
     fn _remove_writer(&self, fd: &Bound<'_, PyAny>) -> PyResult<bool> {

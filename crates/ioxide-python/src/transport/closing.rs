@@ -30,8 +30,7 @@ impl SocketTransport {
     fn schedule_connection_lost(slf: &Bound<'_, Self>, error: Option<Bound<'_, PyAny>>) -> PyResult<()> {
         let py = slf.py();
         let connection_lost = slf.getattr(pyo3::intern!(py, "_call_connection_lost"))?;
-        let event_loop = slf.get().event_loop.bind(py);
-        event_loop.call_method1(pyo3::intern!(py, "call_soon"), (connection_lost, error)).map(drop)
+        slf.get().call_soon(py, &connection_lost, error)
     }
 
     /// From now on the descriptor may be used by others, and nothing more is read.

@@ -1,9 +1,14 @@
 //! What a datagram transport does for every datagram. The rest of it (its life, its buffer for what the kernel doesn't
 //! take, flow control) is the standard library's: see `python/ioxide/_transports.py`.
+//!
+//! Several datagrams are taken per readiness event, as long as nobody can tell. asyncio takes one, so that whatever a
+//! datagram sets off runs before the next one is delivered, and may close the transport; here the next one waits for
+//! the next turn as soon as the protocol has scheduled anything.
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 use std::os::fd::RawFd;
 
+use pyo3::exceptions::PyOSError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyTuple};
 use rustix::io::Errno;
@@ -34,11 +39,34 @@ impl DatagramMethods {
         protocol.call_method1(pyo3::intern!(py, "error_received"), (errors::exception(py, error),)).map(drop)
     }
 
+    /// As asyncio treats what sending raises: an error of the operating system is the protocol's, any other is fatal.
+    fn sending_failed(slf: &Bound<'_, Self>, error: &PyErr) -> PyResult<()> {
+        let py = slf.py();
+        if errors::ends_the_loop(py, error) {
+            return Err(error.clone_ref(py));
+        }
+        if error.is_instance_of::<PyOSError>(py) {
+            return Self::error_received(slf, error);
+        }
+        let message = "Fatal write error on datagram transport";
+        slf.call_method1(pyo3::intern!(py, "_fatal_error"), (errors::exception(py, error), message)).map(drop)
+    }
+
+    /// Whether the next datagram may be delivered in the same turn: the transport still reads, and nothing that could
+    /// change that is about to run.
+    fn may_go_on(slf: &Bound<'_, Self>, event_loop: &EventLoop, fd: RawFd, scheduled: usize) -> PyResult<bool> {
+        let py = slf.py();
+        Ok(event_loop.scheduled(py) == scheduled
+            && event_loop.is_watched(py, fd, Direction::Read)
+            && !slf.getattr(pyo3::intern!(py, "_closing"))?.is_truthy()?
+            && Self::fd(slf)? == fd)
+    }
+
     /// Sends `data` at once if this is the common case: nothing is buffered, the address needs no look-up, and the
-    /// kernel takes it. Returns whether it was sent; if it wasn't, nothing has been done.
+    /// kernel takes it or says why not. Returns whether that is so; if it isn't, nothing has been done.
     fn send_now(slf: &Bound<'_, Self>, data: &Bound<'_, PyAny>, address: Option<&Bound<'_, PyAny>>) -> PyResult<bool> {
         let py = slf.py();
-        if !is_bytes_like(data) || data.len()? == 0 {
+        if !is_bytes_like(data) || !data.len().is_ok_and(|length| length > 0) {
             return Ok(false);
         }
         let is_fixed = slf.getattr(pyo3::intern!(py, "_address"))?.is_truthy()?;
@@ -54,14 +82,19 @@ impl DatagramMethods {
         } else {
             let family = slf.getattr(pyo3::intern!(py, "_family"))?.extract()?;
             let Some(target) = address.and_then(|address| numeric(address, family)) else { return Ok(false) };
-            let socket = slf.getattr(pyo3::intern!(py, "_sock"))?;
-            asyncio::AUDIT.get(py)?.call1(("socket.sendto", socket, address))?;
             Some(target)
         };
+        let bytes = data;
+        let Ok(data) = Contiguous::of(bytes) else { return Ok(false) };
+        if target.is_some() {
+            let socket = slf.getattr(pyo3::intern!(py, "_sock"))?;
+            let audited = asyncio::AUDIT.get(py)?.call1(("socket.sendto", socket, address));
+            if let Err(error) = audited {
+                return Self::sending_failed(slf, &error).map(|()| true);
+            }
+        }
         // From here on no code of the program's runs before the system call.
-        let (Ok(data), Ok(source)) = (Contiguous::of(data), descriptor::borrow(Self::fd(slf)?)) else {
-            return Ok(false);
-        };
+        let Ok(source) = descriptor::borrow(Self::fd(slf)?) else { return Ok(false) };
         let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
         let sent = match &target {
             None => rustix::net::send(source, data.as_slice(py), flags),
@@ -70,7 +103,9 @@ impl DatagramMethods {
         drop(data);
         match sent {
             Ok(_) => Ok(true),
-            Err(Errno::AGAIN | Errno::INTR) => Ok(false),
+            Err(Errno::AGAIN | Errno::INTR) => {
+                slf.call_method1(pyo3::intern!(py, "_send_later"), (bytes, address)).map(|_| true)
+            }
             Err(errno) => Self::error_received(slf, &errors::os_error(py, errno)).map(|()| true),
         }
     }
@@ -90,8 +125,9 @@ impl DatagramMethods {
         let event_loop = slf.getattr(pyo3::intern!(py, "_loop"))?;
         // Without a loop the connection is lost.
         let Ok(event_loop) = event_loop.cast::<EventLoop>() else { return Ok(()) };
+        let fd = Self::fd(slf)?;
         for _ in 0..DATAGRAMS_PER_EVENT {
-            let fd = Self::fd(slf)?;
+            let scheduled = event_loop.get().scheduled(py);
             let received = match descriptor::borrow(fd) {
                 Err(_) => Err(Errno::BADF),
                 Ok(source) => event_loop.get().with_read_buffer(py, |buffer| {
@@ -109,8 +145,7 @@ impl DatagramMethods {
                 Err(Errno::AGAIN | Errno::INTR) => return Ok(()),
                 Err(errno) => return Self::error_received(slf, &errors::os_error(py, errno)),
             }
-            // The protocol may have closed or paused the transport.
-            if !event_loop.get().is_watched(py, fd, Direction::Read) {
+            if !Self::may_go_on(slf, event_loop.get(), fd, scheduled)? {
                 return Ok(());
             }
         }

@@ -114,6 +114,11 @@ impl SocketTransport {
     }
 
     #[getter]
+    fn _paused(&self, py: Python<'_>) -> bool {
+        self.state.with(py, |state| state.is_paused)
+    }
+
+    #[getter]
     fn _protocol(&self, py: Python<'_>) -> Option<Py<PyAny>> {
         self.protocol(py)
     }
@@ -137,7 +142,7 @@ impl SocketTransport {
 
     /// A future that is resolved when nothing is left to write. `write` raises until it is reset.
     fn _make_empty_waiter<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        let future = crate::event_loop::EventLoop::create_future(self.event_loop.bind(py))?;
+        let future = crate::event_loop::EventLoop::make_future(self.event_loop.bind(py))?.into_any();
         let (is_taken, is_empty) = self.state.with(py, |state| (state.empty_waiter.is_some(), state.buffer.is_empty()));
         if is_taken {
             return Err(pyo3::exceptions::PyRuntimeError::new_err("Empty waiter is already set"));

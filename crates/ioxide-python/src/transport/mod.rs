@@ -21,6 +21,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use pyo3::exceptions::PyKeyError;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
+use pyo3::types::IntoPyDict;
 use rustix::io::Errno;
 
 use crate::address::Address;
@@ -58,6 +59,9 @@ pub struct SocketTransport {
     peer_address: Address,
     /// What Python's socket object is made of when one is asked for: none for a socket that is Python's already.
     kind: Option<SocketKind>,
+    /// The context of all that the protocol is told of reading, writing and closing, if the connection was given one
+    /// (Python 3.15). Otherwise each is told in a copy of what was current when it was arranged.
+    context: Option<Py<PyAny>>,
     state: AttachedCell<State>,
 }
 
@@ -104,11 +108,13 @@ impl SocketTransport {
         waiter: Option<Bound<'py, PyAny>>,
         extra: Option<Bound<'py, PyAny>>,
         server: Option<Bound<'py, PyAny>>,
+        context: Option<Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, Self>> {
         let fd = socket.call_method0("fileno")?.extract()?;
         let peer = rustix::net::getpeername(descriptor::borrow(fd)?).map_or(Address::Unknown, Address::from_kernel);
-        let state = State::new(event_loop.py(), Socket::Python(socket.clone().unbind()), waiter, extra)?;
-        Self::make(event_loop, fd, peer, protocol, server, state)
+        let socket = Socket::Python(socket.clone().unbind());
+        let state = State::new(event_loop.py(), socket, waiter, extra, context.as_ref())?;
+        Self::make(event_loop, fd, peer, protocol, server, context, state)
     }
 
     /// Makes a transport of a socket that was just accepted.
@@ -121,10 +127,11 @@ impl SocketTransport {
         peer: Address,
         protocol: &Bound<'py, PyAny>,
         server: Option<Bound<'py, PyAny>>,
+        context: Option<Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, Self>> {
         let fd = socket.descriptor.as_raw_fd();
-        let state = State::new(event_loop.py(), Socket::Native(socket), None, None)?;
-        Self::make(event_loop, fd, peer, protocol, server, state)
+        let state = State::new(event_loop.py(), Socket::Native(socket), None, None, context.as_ref())?;
+        Self::make(event_loop, fd, peer, protocol, server, context, state)
     }
 
     fn make<'py>(
@@ -133,6 +140,7 @@ impl SocketTransport {
         peer_address: Address,
         protocol: &Bound<'py, PyAny>,
         server: Option<Bound<'py, PyAny>>,
+        context: Option<Bound<'py, PyAny>>,
         mut state: State,
     ) -> PyResult<Bound<'py, Self>> {
         let py = event_loop.py();
@@ -153,6 +161,7 @@ impl SocketTransport {
             local_address,
             peer_address,
             kind: state.kind(),
+            context: context.map(Bound::unbind),
             state: AttachedCell::new(state),
         };
         let transport = Bound::new(py, transport)?;
@@ -164,9 +173,29 @@ impl SocketTransport {
             drop(before);
         }
         let connection_made = protocol.getattr(pyo3::intern!(py, "connection_made"))?;
-        event_loop.call_method1(pyo3::intern!(py, "call_soon"), (connection_made, &transport))?;
+        transport.get().call_soon(py, &connection_made, Some(transport.as_any().clone()))?;
         event_loop.get().push(py, Item::Start(transport.clone().unbind()));
         Ok(transport)
+    }
+
+    /// The context for what is arranged now.
+    fn context_for_callbacks(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        self.context.as_ref().map_or_else(|| context::copy_current(py), |context| Ok(context.clone_ref(py)))
+    }
+
+    /// Schedules `callback(argument)` in the connection's context.
+    fn call_soon(
+        &self,
+        py: Python<'_>,
+        callback: &Bound<'_, PyAny>,
+        argument: Option<Bound<'_, PyAny>>,
+    ) -> PyResult<()> {
+        let call_soon = self.event_loop.bind(py).getattr(pyo3::intern!(py, "call_soon"))?;
+        let keywords = match &self.context {
+            Some(context) => Some([("context", context)].into_py_dict(py)?),
+            None => None,
+        };
+        call_soon.call((callback, argument), keywords.as_ref()).map(drop)
     }
 
     /// The protocol was told of the connection: reading begins, and whoever waits for the connection goes on.
@@ -246,6 +275,7 @@ impl State {
         socket: Socket,
         waiter: Option<Bound<'_, PyAny>>,
         extra: Option<Bound<'_, PyAny>>,
+        context: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Self> {
         Ok(Self {
             socket: Some(socket),
@@ -256,7 +286,10 @@ impl State {
             extra: extra.map(Bound::unbind),
             waiter: waiter.map(Bound::unbind),
             empty_waiter: None,
-            read_context: context::copy_current(py)?,
+            read_context: match context {
+                Some(context) => context.clone().unbind(),
+                None => context::copy_current(py)?,
+            },
             write_context: None,
             buffer: WriteBuffer::new(),
             flow_control: FlowControl::new(),
@@ -312,6 +345,7 @@ impl SocketTransport {
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
         visit.call(&self.event_loop)?;
+        visit.call(&self.context)?;
         self.state.traverse(|state| {
             visit.call(&state.read_context)?;
             visit.call(&state.write_context)?;

@@ -9,6 +9,7 @@ use rustix::io::Errno;
 
 use crate::cpython::buffer::{Contiguous, is_bytes_like};
 use crate::cpython::{asyncio, descriptor};
+use crate::errors;
 use crate::event_loop::EventLoop;
 
 /// A base of `ioxide.ReadPipeTransport`, in front of the standard library's.
@@ -38,12 +39,14 @@ impl ReadPipeMethods {
             });
             match received {
                 Err(Errno::AGAIN | Errno::INTR) => return Ok(()),
-                Ok(data) if !data.as_bytes().is_empty() => {
+                Err(errno) => return failed(slf.as_any(), errno, "Fatal read error on pipe transport"),
+                Ok(data) if data.as_bytes().is_empty() => {
+                    return slf.call_method0(pyo3::intern!(py, "_end_reached")).map(drop);
+                }
+                Ok(data) => {
                     let protocol = slf.getattr(pyo3::intern!(py, "_protocol"))?;
                     return protocol.call_method1(pyo3::intern!(py, "data_received"), (data,)).map(drop);
                 }
-                // The end and a failure are there to stay: whoever reads again finds them again.
-                Ok(_) | Err(_) => {}
             }
         }
         let inherited = asyncio::READ_PIPE_TRANSPORT.get(py)?;
@@ -51,23 +54,35 @@ impl ReadPipeMethods {
     }
 }
 
+/// What became of an attempt to write.
+enum Attempt {
+    /// Not the common case, or no room: nothing was done.
+    None,
+    /// So many bytes were written, and so many are left.
+    Written(usize, usize),
+    /// The pipe is broken.
+    Failed(Errno),
+}
+
 impl WritePipeMethods {
-    /// Writes what the pipe takes of `data` at once. Returns how many bytes that was, and how many are left; `None` if
-    /// this isn't the common case, in which nothing is done.
-    fn write_now(slf: &Bound<'_, Self>, data: &Bound<'_, PyAny>) -> PyResult<Option<(usize, usize)>> {
+    /// Writes what the pipe takes of `data` at once, if nothing is buffered.
+    fn write_now(slf: &Bound<'_, Self>, data: &Bound<'_, PyAny>) -> PyResult<Attempt> {
         let py = slf.py();
         if !is_bytes_like(data)
-            || data.len()? == 0
+            || !data.len().is_ok_and(|length| length > 0)
             || slf.getattr(pyo3::intern!(py, "_conn_lost"))?.is_truthy()?
             || slf.getattr(pyo3::intern!(py, "_closing"))?.is_truthy()?
             || slf.getattr(pyo3::intern!(py, "_buffer"))?.is_truthy()?
         {
-            return Ok(None);
+            return Ok(Attempt::None);
         }
-        let (Ok(data), Ok(target)) = (Contiguous::of(data), fd(slf.as_any())) else { return Ok(None) };
+        let (Ok(data), Ok(target)) = (Contiguous::of(data), fd(slf.as_any())) else { return Ok(Attempt::None) };
         let data = data.as_slice(py);
-        // A failure is there to stay: whoever writes again finds it again.
-        Ok(rustix::io::write(target, data).ok().map(|written| (written, data.len() - written)))
+        Ok(match rustix::io::write(target, data) {
+            Ok(written) => Attempt::Written(written, data.len() - written),
+            Err(Errno::AGAIN | Errno::INTR) => Attempt::None,
+            Err(errno) => Attempt::Failed(errno),
+        })
     }
 }
 
@@ -83,16 +98,29 @@ impl WritePipeMethods {
     fn write(slf: &Bound<'_, Self>, data: &Bound<'_, PyAny>) -> PyResult<()> {
         let py = slf.py();
         let rest = match Self::write_now(slf, data)? {
-            Some((_, 0)) => return Ok(()),
-            Some((written, left)) if written > 0 => {
-                let view = PyMemoryView::from(data)?.call_method1(pyo3::intern!(py, "cast"), ("B",))?;
-                view.get_item(PySlice::new(py, written.cast_signed(), (written + left).cast_signed(), 1))?
+            Attempt::Failed(errno) => {
+                let lost = slf.getattr(pyo3::intern!(py, "_conn_lost"))?.add(1)?;
+                slf.setattr(pyo3::intern!(py, "_conn_lost"), lost)?;
+                return failed(slf.as_any(), errno, "Fatal write error on pipe transport");
             }
-            _ => data.clone(),
+            Attempt::Written(_, 0) => return Ok(()),
+            Attempt::Written(written, left) if written > 0 => {
+                let view = PyMemoryView::from(data)?.call_method1(pyo3::intern!(py, "cast"), ("B",))?;
+                // Not by `PySlice::new`, which leaks its numbers (PyO3 0.30).
+                view.get_item(py.get_type::<PySlice>().call1((written, written + left))?)?
+            }
+            Attempt::Written(..) | Attempt::None => data.clone(),
         };
         let inherited = asyncio::WRITE_PIPE_TRANSPORT.get(py)?;
         inherited.call_method1(pyo3::intern!(py, "write"), (slf, rest)).map(drop)
     }
+}
+
+/// The transport closes because of an error.
+fn failed(transport: &Bound<'_, PyAny>, errno: Errno, message: &str) -> PyResult<()> {
+    let py = transport.py();
+    let error = errors::exception(py, &errors::os_error(py, errno));
+    transport.call_method1(pyo3::intern!(py, "_fatal_error"), (error, message)).map(drop)
 }
 
 fn fd<'fd>(transport: &Bound<'_, PyAny>) -> PyResult<BorrowedFd<'fd>> {

@@ -162,7 +162,7 @@ impl SocketTransport {
         if !resumes {
             return Ok(());
         }
-        let context = context::copy_current(py)?;
+        let context = transport.context_for_callbacks(py)?;
         drop(transport.state.with(py, |state| std::mem::replace(&mut state.read_context, context)));
         Self::watch(slf, Direction::Read)?;
         Self::log(slf, "%r resumes reading")

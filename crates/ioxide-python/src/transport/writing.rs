@@ -15,6 +15,9 @@ use crate::event_loop::Direction;
 
 const WRITE_FAILED: &str = "Fatal write error on socket transport";
 
+/// What can be written, in asyncio's words.
+const BYTES_LIKE: &str = if cfg!(Py_3_14) { "bytes, bytearray, or memoryview object" } else { "bytes-like object" };
+
 /// After so many writes to a lost connection each further one is logged, as in asyncio.
 const LOG_THRESHOLD: u32 = 5;
 
@@ -38,7 +41,7 @@ impl SocketTransport {
     /// Waits for room, in a copy of the current context: the protocol is told in it that it may write again.
     fn begin_writing(slf: &Bound<'_, Self>) -> PyResult<()> {
         let py = slf.py();
-        let context = context::copy_current(py)?;
+        let context = slf.get().context_for_callbacks(py)?;
         drop(slf.get().state.with(py, |state| state.write_context.replace(context)));
         Self::watch(slf, Direction::Write)
     }
@@ -58,7 +61,9 @@ impl SocketTransport {
         Self::maybe_resume_protocol(slf)?; // it may write again
         let (is_empty, is_closing, has_written_eof, empty_waiter) = transport.state.with(py, |state| {
             let waiter = state.empty_waiter.as_ref().map(|waiter| waiter.clone_ref(py));
-            (state.buffer.is_empty(), state.is_closing, state.has_written_eof, waiter)
+            // What was closed while it resumed writing, with nothing left to write, has its end scheduled already.
+            let is_closing = state.is_closing && !state.is_lost();
+            (state.buffer.is_empty(), is_closing, state.has_written_eof, waiter)
         });
         if !is_empty {
             return Ok(());
@@ -170,7 +175,7 @@ impl SocketTransport {
         let transport = slf.get();
         if !is_bytes_like(data) {
             let kind = data.get_type().name()?.repr()?;
-            return Err(PyTypeError::new_err(format!("data argument must be a bytes-like object, not {kind}")));
+            return Err(PyTypeError::new_err(format!("data argument must be a {BYTES_LIKE}, not {kind}")));
         }
         transport.check_writable(py, "write")?;
         if !data.is_truthy()? || transport.write_in_vain(py)? {

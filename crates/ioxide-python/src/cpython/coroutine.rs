@@ -1,0 +1,64 @@
+//! Driving coroutines by the C API, without a `StopIteration` for a coroutine that returns.
+
+use pyo3::exceptions::PyStopIteration;
+use pyo3::prelude::*;
+use pyo3::{PyResult, ffi};
+
+use crate::cpython::asyncio;
+
+/// What a coroutine did.
+pub enum Sent<'py> {
+    /// It waits for this.
+    Yielded(Bound<'py, PyAny>),
+    /// It has ended, with this result.
+    Returned(Bound<'py, PyAny>),
+}
+
+/// Lets a coroutine go on, as its `send(None)` does.
+///
+/// # Errors
+/// What the coroutine raises.
+pub fn send_none<'py>(coroutine: &Bound<'py, PyAny>) -> PyResult<Sent<'py>> {
+    let py = coroutine.py();
+    let mut result = std::ptr::null_mut();
+    // SAFETY: the thread is attached, both arguments are live objects, and `result` is a place for one pointer.
+    let status = unsafe { ffi::PyIter_Send(coroutine.as_ptr(), py.None().as_ptr(), &raw mut result) };
+    // SAFETY: the function leaves a new reference in `result`, or null and an error for `PYGEN_ERROR`.
+    let result = unsafe { Bound::from_owned_ptr_or_err(py, result) }?;
+    Ok(if status == ffi::PySendResult::PYGEN_RETURN { Sent::Returned(result) } else { Sent::Yielded(result) })
+}
+
+/// Raises an exception where a coroutine waits, as its `throw` does.
+///
+/// # Errors
+/// What the coroutine raises.
+pub fn throw<'py>(coroutine: &Bound<'py, PyAny>, exception: Bound<'py, PyAny>) -> PyResult<Sent<'py>> {
+    let py = coroutine.py();
+    match coroutine.call_method1(pyo3::intern!(py, "throw"), (exception,)) {
+        Ok(yielded) => Ok(Sent::Yielded(yielded)),
+        Err(error) if error.is_instance_of::<PyStopIteration>(py) => {
+            error.value(py).getattr(pyo3::intern!(py, "value")).map(Sent::Returned)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether asyncio takes an object for a coroutine.
+///
+/// # Errors
+/// What `asyncio.iscoroutine` raises.
+pub fn is_coroutine(object: &Bound<'_, PyAny>) -> PyResult<bool> {
+    // SAFETY: the argument is a live object; the macro only looks at its type.
+    if unsafe { ffi::PyCoro_CheckExact(object.as_ptr()) } != 0 {
+        return Ok(true);
+    }
+    asyncio::IS_COROUTINE.get(object.py())?.call1((object,))?.is_truthy()
+}
+
+/// Whether an object is a generator.
+///
+/// # Errors
+/// What `inspect.isgenerator` raises.
+pub fn is_generator(object: &Bound<'_, PyAny>) -> PyResult<bool> {
+    asyncio::IS_GENERATOR.get(object.py())?.call1((object,))?.is_truthy()
+}

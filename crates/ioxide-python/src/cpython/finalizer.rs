@@ -1,0 +1,63 @@
+//! Finalizers (PEP 442) for native classes: what an object does when it is about to go, while it is still whole.
+//!
+//! `PyO3` has no slot for it, so it is put into the class's type object after that was made, before there is an instance
+//! or a subclass. Classes derived from it in Python don't inherit the slot: they find a method `__del__`, which the class
+//! has to have, too.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::OnceLock;
+
+use pyo3::PyClass;
+use pyo3::ffi;
+use pyo3::prelude::*;
+
+/// A class with a finalizer.
+pub trait Finalize: PyClass {
+    /// Where the class's own deallocation is kept once it was replaced.
+    fn deallocation() -> &'static OnceLock<ffi::destructor>;
+
+    /// The object is about to go, unless this keeps it. What is raised is reported as unraisable.
+    ///
+    /// # Errors
+    /// Whatever it likes.
+    fn finalize(slf: &Bound<'_, Self>) -> PyResult<()>;
+}
+
+/// Gives the class its finalizer.
+pub fn install<T: Finalize>(py: Python<'_>) {
+    let class = T::type_object_raw(py);
+    // SAFETY: the type object lives as long as the interpreter. The module's initialisation calls this before the class
+    // can be reached by anybody else, and holds the GIL.
+    let class = unsafe { &mut *class };
+    let original = class.tp_dealloc.expect("every class that PyO3 makes has a deallocation");
+    if T::deallocation().set(original).is_ok() {
+        class.tp_finalize = Some(finalize::<T>);
+        class.tp_dealloc = Some(deallocate::<T>);
+    }
+}
+
+unsafe extern "C" fn finalize<T: Finalize>(object: *mut ffi::PyObject) {
+    // SAFETY: the interpreter calls this on an attached thread.
+    let py = unsafe { Python::assume_attached() };
+    // SAFETY: and with a live object, whose class is `T` or derived from it.
+    let object = unsafe { Bound::from_borrowed_ptr(py, object) };
+    let pending = PyErr::take(py);
+    let finalized = catch_unwind(AssertUnwindSafe(|| object.cast::<T>().map_err(PyErr::from).and_then(T::finalize)));
+    if let Ok(Err(error)) = finalized {
+        error.write_unraisable(py, Some(&object));
+    }
+    if let Some(pending) = pending {
+        pending.restore(py);
+    }
+}
+
+unsafe extern "C" fn deallocate<T: Finalize>(object: *mut ffi::PyObject) {
+    // SAFETY: the interpreter calls this with an object whose last reference has gone. For a class derived from `T` its
+    // finalizer has run by now, and isn't run again.
+    if unsafe { ffi::PyObject_CallFinalizerFromDealloc(object) } < 0 {
+        return; // the finalizer has kept it
+    }
+    let original = T::deallocation().get().expect("put there when this function was");
+    // SAFETY: this is what the interpreter would have called.
+    unsafe { original(object) };
+}

@@ -1,0 +1,123 @@
+//! What `await future` iterates over: it yields the future to the task once, and then gives its result.
+
+use pyo3::exceptions::{PyDeprecationWarning, PyRuntimeError, PyStopIteration, PyTypeError};
+use pyo3::gc::{PyTraverseError, PyVisit};
+use pyo3::prelude::*;
+use pyo3::types::{PyTuple, PyType};
+
+use super::Future;
+use crate::cpython::attached_cell::AttachedCell;
+
+/// The iterator of one `await`.
+#[pyclass(frozen, module = "ioxide._ioxide")]
+pub struct FutureIterator {
+    /// `None` when the iteration has ended.
+    future: AttachedCell<Option<Py<Future>>>,
+}
+
+impl FutureIterator {
+    pub const fn new(future: Py<Future>) -> Self {
+        Self { future: AttachedCell::new(Some(future)) }
+    }
+}
+
+#[pymethods]
+impl FutureIterator {
+    fn __iter__(slf: Bound<'_, Self>) -> Bound<'_, Self> {
+        slf
+    }
+
+    /// Yields the future while it is pending. Once it is done ends with its result, or raises its exception.
+    fn __next__<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        enum Step {
+            Yield,
+            Refuse,
+            End,
+        }
+        let Some(future) = self.future.with(py, |future| future.as_ref().map(|future| future.clone_ref(py))) else {
+            return Ok(None);
+        };
+        let future = future.into_bound(py);
+        let is_pending = future.get().is_pending(py);
+        let step = future.get().state.with(py, |state| match (is_pending, state.is_blocking) {
+            (true, false) => {
+                state.is_blocking = true;
+                Step::Yield
+            }
+            (true, true) => Step::Refuse,
+            (false, _) => Step::End,
+        });
+        match step {
+            Step::Yield => return Ok(Some(future.into_any())),
+            Step::Refuse => return Err(PyRuntimeError::new_err("await wasn't used with future")),
+            Step::End => {}
+        }
+        drop(self.future.replace(py, None));
+        let result = future.get().take_result(py)?;
+        // To end without a value is cheaper: no StopIteration is made.
+        if result.is_none() { Ok(None) } else { Err(PyStopIteration::new_err((result.unbind(),))) }
+    }
+
+    /// As `__next__`: what is sent is of no concern.
+    fn send<'py>(&self, py: Python<'py>, _value: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        self.__next__(py)?.ok_or_else(|| PyStopIteration::new_err(()))
+    }
+
+    /// Raises an exception where the task waits, which ends the iteration.
+    #[pyo3(signature = (r#type, val = None, tb = None))]
+    fn throw(
+        &self,
+        r#type: &Bound<'_, PyAny>,
+        val: Option<Bound<'_, PyAny>>,
+        tb: Option<Bound<'_, PyAny>>,
+    ) -> PyResult<()> {
+        let py = r#type.py();
+        if cfg!(Py_3_12) && val.is_some() {
+            let message =
+                c"the (type, exc, tb) signature of throw() is deprecated, use the single-arg signature instead.";
+            PyErr::warn(py, &py.get_type::<PyDeprecationWarning>(), message, 1)?;
+        }
+        drop(self.future.replace(py, None));
+        let tb = tb.filter(|tb| !tb.is_none());
+        if let Some(tb) = &tb
+            && !tb.is_instance_of::<pyo3::types::PyTraceback>()
+        {
+            return Err(PyTypeError::new_err("throw() third argument must be a traceback"));
+        }
+        let val = val.filter(|val| !val.is_none());
+        let exception = match r#type.cast::<PyType>() {
+            Ok(class) => match val {
+                Some(val) if val.is_instance(class)? => val,
+                Some(val) if val.is_instance_of::<PyTuple>() => class.call1(val.cast::<PyTuple>()?)?,
+                Some(val) => class.call1((val,))?,
+                None => class.call0()?,
+            },
+            Err(_) if val.is_some() => {
+                return Err(PyTypeError::new_err("instance exception may not have a separate value"));
+            }
+            Err(_) => r#type.clone(),
+        };
+        if !exception.is_instance_of::<pyo3::exceptions::PyBaseException>() {
+            return Err(PyTypeError::new_err(
+                "exceptions must be classes deriving BaseException or instances of such a class",
+            ));
+        }
+        if let Some(tb) = tb {
+            exception.setattr("__traceback__", tb)?;
+        }
+        Err(PyErr::from_value(exception))
+    }
+
+    /// Ends the iteration.
+    fn close(&self, py: Python<'_>) {
+        drop(self.future.replace(py, None));
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        self.future.traverse(|future| visit.call(future))
+    }
+
+    fn __clear__(&self, py: Python<'_>) {
+        drop(self.future.replace(py, None));
+    }
+}

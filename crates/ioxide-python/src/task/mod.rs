@@ -1,0 +1,318 @@
+//! `asyncio.Task`: a coroutine that runs on the loop, in steps, and the future of its result.
+//!
+//! A task that isn't done is in one of three states:
+//!
+//! - *waiting*: it is among the callbacks of the future in `waiter`, which is pending;
+//! - *scheduled*: it is in the loop's ready queue, for its first step or because what it waited for is done;
+//! - *running*: its coroutine is on the stack.
+//!
+//! The ready queue holds the task itself. What it does follows the C class of the standard library, messages included.
+
+mod cancelling;
+mod introspection;
+mod step;
+
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use pyo3::exceptions::{PyRuntimeError, PyTypeError};
+use pyo3::gc::{PyTraverseError, PyVisit};
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyString, PyTuple};
+
+use crate::cpython::attached_cell::AttachedCell;
+use crate::cpython::finalizer::Finalize;
+use crate::cpython::live_tasks::{self, Registration};
+use crate::cpython::{asyncio, context, coroutine};
+use crate::event_loop::EventLoop;
+use crate::future::Future;
+use crate::item::Item;
+
+/// Numbers the tasks that get no name.
+static TASKS_NAMED: AtomicU64 = AtomicU64::new(0);
+
+/// A coroutine that runs on the loop.
+#[pyclass(frozen, extends = Future, subclass, module = "ioxide")]
+pub struct Task {
+    pub(crate) state: AttachedCell<State>,
+}
+
+/// What a task holds besides what a future does.
+pub struct State {
+    coroutine: Option<Py<PyAny>>,
+    context: Option<Py<PyAny>>,
+    /// What the task waits for.
+    waiter: Option<Py<PyAny>>,
+    name: Name,
+    /// Its place among the tasks that `all_tasks` finds, until it is done.
+    registration: Option<Registration>,
+    cancels_requested: u32,
+    /// The coroutine gets a `CancelledError` at its next step.
+    must_cancel: bool,
+    /// To be destroyed while pending is to be reported.
+    logs_destroyed_pending: bool,
+}
+
+/// A name that was given, or a number of which one is made when somebody asks.
+enum Name {
+    Number(u64),
+    Text(Py<PyString>),
+}
+
+impl State {
+    const fn new() -> Self {
+        Self {
+            coroutine: None,
+            context: None,
+            waiter: None,
+            name: Name::Number(0),
+            registration: None,
+            cancels_requested: 0,
+            must_cancel: false,
+            logs_destroyed_pending: true,
+        }
+    }
+}
+
+impl Name {
+    fn of(name: Option<&Bound<'_, PyAny>>) -> PyResult<Self> {
+        match name.filter(|name| !name.is_none()) {
+            None => Ok(Self::Number(TASKS_NAMED.fetch_add(1, Ordering::Relaxed) + 1)),
+            Some(name) => match name.cast_exact::<PyString>() {
+                Ok(text) => Ok(Self::Text(text.clone().unbind())),
+                Err(_) => Ok(Self::Text(name.str()?.unbind())),
+            },
+        }
+    }
+}
+
+impl Task {
+    /// Makes a task on a native loop and schedules its first step.
+    ///
+    /// # Errors
+    /// `TypeError` if `coroutine` is no coroutine, `RuntimeError` if the loop is closed.
+    pub fn spawn<'py>(
+        event_loop: &Bound<'py, EventLoop>,
+        coroutine: &Bound<'py, PyAny>,
+        name: Option<&Bound<'py, PyAny>>,
+        context: Option<Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, Self>> {
+        let future = Future::of_native_loop(event_loop)?;
+        let parts = PyClassInitializer::from(future).add_subclass(Self { state: AttachedCell::new(State::new()) });
+        let task = Bound::new(event_loop.py(), parts)?;
+        Self::prepare(&task, coroutine, name, context)?;
+        Self::schedule_first_step(&task)?;
+        Ok(task)
+    }
+
+    /// Gives a new task its coroutine, name and context.
+    fn prepare(
+        slf: &Bound<'_, Self>,
+        coroutine: &Bound<'_, PyAny>,
+        name: Option<&Bound<'_, PyAny>>,
+        context: Option<Bound<'_, PyAny>>,
+    ) -> PyResult<()> {
+        let py = slf.py();
+        if !coroutine::is_coroutine(coroutine)? {
+            slf.get().state.with(py, |state| state.logs_destroyed_pending = false);
+            return Err(PyTypeError::new_err(format!("a coroutine was expected, got {}", coroutine.repr()?)));
+        }
+        let context = match context.filter(|context| !context.is_none()) {
+            Some(context) => context.unbind(),
+            None => context::copy_current(py)?,
+        };
+        let name = Name::of(name)?;
+        let state = State { coroutine: Some(coroutine.clone().unbind()), context: Some(context), name, ..State::new() };
+        drop(slf.get().state.replace(py, state));
+        Ok(())
+    }
+
+    fn schedule_first_step(slf: &Bound<'_, Self>) -> PyResult<()> {
+        Self::schedule_step(slf)?;
+        Self::register(slf);
+        Ok(())
+    }
+
+    /// Makes the task known to `all_tasks`.
+    fn register(slf: &Bound<'_, Self>) {
+        let registration = live_tasks::register(slf);
+        slf.get().state.with(slf.py(), |state| state.registration = Some(registration));
+    }
+
+    /// The task is done, or about to go.
+    fn unregister(&self, py: Python<'_>) {
+        if let Some(registration) = self.state.with(py, |state| state.registration.take()) {
+            live_tasks::unregister(py, registration);
+        }
+    }
+
+    /// Puts the task into the loop's ready queue.
+    fn schedule_step(slf: &Bound<'_, Self>) -> PyResult<()> {
+        let py = slf.py();
+        if let Some(event_loop) = slf.as_super().get().native_loop(py)
+            && EventLoop::takes_items(&event_loop)?
+        {
+            event_loop.get().push(py, Item::Step(slf.clone().unbind()));
+            return Ok(());
+        }
+        Self::call_soon(slf, slf.getattr(pyo3::intern!(py, "task_step"))?, None)
+    }
+
+    /// Has `exception` raised in the coroutine at its next step, which is scheduled.
+    fn schedule_throw(slf: &Bound<'_, Self>, exception: Bound<'_, PyAny>) -> PyResult<()> {
+        Self::call_soon(slf, slf.getattr(pyo3::intern!(slf.py(), "task_step"))?, Some(exception))
+    }
+
+    fn call_soon(slf: &Bound<'_, Self>, step: Bound<'_, PyAny>, argument: Option<Bound<'_, PyAny>>) -> PyResult<()> {
+        let py = slf.py();
+        let keywords = PyDict::new(py);
+        keywords.set_item(pyo3::intern!(py, "context"), slf.get().context(py))?;
+        let arguments = PyTuple::new(py, std::iter::once(step).chain(argument).collect::<Vec<_>>())?;
+        let event_loop = slf.as_super().get().event_loop(py)?;
+        event_loop.getattr(pyo3::intern!(py, "call_soon"))?.call(arguments, Some(&keywords)).map(drop)
+    }
+
+    /// The context that the task runs in.
+    pub fn context<'py>(&self, py: Python<'py>) -> Bound<'py, PyAny> {
+        self.state.with(py, |state| match &state.context {
+            Some(context) => context.bind(py).clone(),
+            None => py.None().into_bound(py),
+        })
+    }
+
+    /// Runs the first step at once, on the caller's stack (3.12 and later).
+    fn start_eagerly(slf: &Bound<'_, Self>) -> PyResult<()> {
+        let py = slf.py();
+        Self::register(slf);
+        let event_loop = slf.as_super().get().event_loop(py)?;
+        let previous = asyncio::SWAP_CURRENT_TASK.get(py)?.call1((&event_loop, slf))?;
+        let stepped = context::run_in(&slf.get().context(py), || Self::run_step(slf, None));
+        asyncio::SWAP_CURRENT_TASK.get(py)?.call1((&event_loop, previous))?;
+        if slf.as_super().get().done(py) {
+            drop(slf.get().state.with(py, |state| state.coroutine.take()));
+        }
+        stepped
+    }
+}
+
+#[pymethods]
+impl Task {
+    #[cfg(Py_3_12)]
+    #[new]
+    #[pyo3(
+        signature = (*_args, **_kwargs),
+        text_signature = "(coro, *, loop=None, name=None, context=None, eager_start=False)"
+    )]
+    fn new(_args: &Bound<'_, PyTuple>, _kwargs: Option<&Bound<'_, PyDict>>) -> PyClassInitializer<Self> {
+        Self::uninitialised()
+    }
+
+    #[cfg(not(Py_3_12))]
+    #[new]
+    #[pyo3(signature = (*_args, **_kwargs), text_signature = "(coro, *, loop=None, name=None, context=None)")]
+    fn new(_args: &Bound<'_, PyTuple>, _kwargs: Option<&Bound<'_, PyDict>>) -> PyClassInitializer<Self> {
+        Self::uninitialised()
+    }
+
+    #[cfg(Py_3_12)]
+    #[pyo3(signature = (coro, *, r#loop = None, name = None, context = None, eager_start = false))]
+    fn __init__(
+        slf: &Bound<'_, Self>,
+        coro: &Bound<'_, PyAny>,
+        r#loop: Option<&Bound<'_, PyAny>>,
+        name: Option<&Bound<'_, PyAny>>,
+        context: Option<Bound<'_, PyAny>>,
+        eager_start: bool,
+    ) -> PyResult<()> {
+        Self::initialise(slf, coro, r#loop, name, context, eager_start)
+    }
+
+    #[cfg(not(Py_3_12))]
+    #[pyo3(signature = (coro, *, r#loop = None, name = None, context = None))]
+    fn __init__(
+        slf: &Bound<'_, Self>,
+        coro: &Bound<'_, PyAny>,
+        r#loop: Option<&Bound<'_, PyAny>>,
+        name: Option<&Bound<'_, PyAny>>,
+        context: Option<Bound<'_, PyAny>>,
+    ) -> PyResult<()> {
+        Self::initialise(slf, coro, r#loop, name, context, false)
+    }
+
+    /// A task's result is its coroutine's.
+    #[pyo3(signature = (result, /))]
+    fn set_result(&self, result: &Bound<'_, PyAny>) -> PyResult<()> {
+        let _ = result;
+        Err(PyRuntimeError::new_err("Task does not support set_result operation"))
+    }
+
+    /// A task's exception is its coroutine's.
+    #[pyo3(signature = (exception, /))]
+    fn set_exception(&self, exception: &Bound<'_, PyAny>) -> PyResult<()> {
+        let _ = exception;
+        Err(PyRuntimeError::new_err("Task does not support set_exception operation"))
+    }
+
+    /// What classes derived from this one do before they go.
+    fn __del__(slf: &Bound<'_, Self>) -> PyResult<()> {
+        Self::finalize(slf)
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        self.state.traverse(|state| {
+            visit.call(&state.coroutine)?;
+            visit.call(&state.context)?;
+            visit.call(&state.waiter)?;
+            if let Name::Text(name) = &state.name { visit.call(name) } else { Ok(()) }
+        })
+    }
+
+    fn __clear__(&self, py: Python<'_>) {
+        self.unregister(py);
+        let cleared = self.state.with(py, |state| (state.coroutine.take(), state.context.take(), state.waiter.take()));
+        drop(cleared);
+    }
+}
+
+impl Task {
+    fn uninitialised() -> PyClassInitializer<Self> {
+        PyClassInitializer::from(Future::uninitialised()).add_subclass(Self { state: AttachedCell::new(State::new()) })
+    }
+
+    fn initialise(
+        slf: &Bound<'_, Self>,
+        coroutine: &Bound<'_, PyAny>,
+        event_loop: Option<&Bound<'_, PyAny>>,
+        name: Option<&Bound<'_, PyAny>>,
+        context: Option<Bound<'_, PyAny>>,
+        eager_start: bool,
+    ) -> PyResult<()> {
+        let py = slf.py();
+        slf.get().unregister(py);
+        Future::initialise(slf.as_super(), event_loop)?;
+        Self::prepare(slf, coroutine, name, context)?;
+        let event_loop = slf.as_super().get().event_loop(py)?;
+        if eager_start && event_loop.call_method0("is_running")?.is_truthy()? {
+            return Self::start_eagerly(slf);
+        }
+        Self::schedule_first_step(slf)
+    }
+}
+
+/// A task that goes leaves the list of those that are.
+impl Drop for Task {
+    fn drop(&mut self) {
+        Python::attach(|py| self.unregister(py));
+    }
+}
+
+impl Finalize for Task {
+    fn deallocation() -> &'static OnceLock<pyo3::ffi::destructor> {
+        static DEALLOCATION: OnceLock<pyo3::ffi::destructor> = OnceLock::new();
+        &DEALLOCATION
+    }
+
+    fn finalize(slf: &Bound<'_, Self>) -> PyResult<()> {
+        Self::report_destroyed(slf)
+    }
+}
