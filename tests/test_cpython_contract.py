@@ -1,7 +1,8 @@
 """The seam between `ioxide.Loop` and the standard library's loop, which it inherits from.
 
 What is inherited works with private attributes of `self`. This reads the source of every inherited method, and fails on
-a version of Python in which one of them uses an attribute that `ioxide.Loop` doesn't have.
+a version of Python in which one of them uses an attribute that `ioxide.Loop` doesn't have. And it reads every call of a
+method of the loop in asyncio's modules, and fails if it passes a keyword that the native method doesn't take.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import ast
 import asyncio
 import inspect
 import textwrap
+from asyncio import base_events, base_subprocess, selector_events, sslproto, streams, unix_events
 from collections.abc import Iterator
 from types import FunctionType
 
@@ -43,6 +45,22 @@ def attributes_of_self(method: FunctionType) -> set[str]:
 METHODS = dict(inherited_methods())
 
 
+def is_a_loop(node: ast.expr) -> bool:
+    return (isinstance(node, ast.Name) and node.id in ("self", "loop")) or (
+        isinstance(node, ast.Attribute) and node.attr == "_loop"
+    )
+
+
+def keywords_of_native_methods() -> Iterator[tuple[str, str]]:
+    for module in (base_events, base_subprocess, selector_events, sslproto, streams, unix_events):
+        for node in ast.walk(ast.parse(inspect.getsource(module))):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and is_a_loop(node.func.value):
+                name = node.func.attr
+                native = inspect.getattr_static(ioxide.Loop, name, None)
+                if callable(native) and not isinstance(native, FunctionType):
+                    yield from ((name, keyword.arg) for keyword in node.keywords if keyword.arg is not None)
+
+
 @pytest.mark.parametrize("name", sorted(METHODS.keys() - REPLACED_BY_NATIVE_CODE))
 def test_an_inherited_method_finds_every_attribute_that_it_uses(name: str) -> None:
     loop = ioxide.new_event_loop()
@@ -51,6 +69,12 @@ def test_an_inherited_method_finds_every_attribute_that_it_uses(name: str) -> No
     finally:
         loop.close()
     assert missing == set()
+
+
+@pytest.mark.parametrize(("name", "keyword"), sorted(set(keywords_of_native_methods())))
+def test_a_native_method_takes_the_keywords_that_asyncio_passes(name: str, keyword: str) -> None:
+    parameters = inspect.signature(getattr(ioxide.Loop, name)).parameters.values()
+    assert any(parameter.name == keyword or parameter.kind is parameter.VAR_KEYWORD for parameter in parameters)
 
 
 def test_the_loop_has_every_method_of_an_abstract_event_loop() -> None:
