@@ -1,108 +1,82 @@
-"""Measures what an idle connection costs: the memory of a server process with 10,000 of them, loop beside loop.
+"""What idle connections cost a server: each loop runs an echo server in a fresh process, and this process connects.
 
-Each loop runs an echo server in a fresh process. This process opens the connections, reads the server's resident memory
-before and after, and then talks to every connection once. Rounds are interleaved; the table shows medians.
-
-    python benches/idle_connections.py [--connections N] [--rounds N]
+Each connection talks once before memory is read and once after, so that all of them are known to be there.
 """
 
 from __future__ import annotations
 
-import argparse
-import os
-import resource
+import contextlib
 import socket
-import statistics
-import subprocess
-import sys
+import struct
+from collections.abc import Iterator
 
-LOOPS = ("asyncio", "uvloop", "ioxide")
+from benches import processes
+from benches.rows import MEASURED_CORE, Sample, WrongResult
 
-SERVER = """
-import asyncio, sys
-
-class Echo(asyncio.Protocol):
-    def connection_made(self, transport):
-        self.transport = transport
-
-    def data_received(self, data):
-        self.transport.write(data)
-
-async def main():
-    server = await asyncio.get_running_loop().create_server(Echo, "127.0.0.1", 0, backlog=1024)
-    print(server.sockets[0].getsockname()[1], flush=True)
-    await server.serve_forever()
-
-name = sys.argv[1]
-factory = asyncio.SelectorEventLoop if name == "asyncio" else __import__(name).new_event_loop
-with asyncio.Runner(loop_factory=factory) as runner:
-    runner.run(main())
-"""
+PATIENCE = 60.0
+"""Seconds after which a server that doesn't answer has lost something."""
+BATCH = 100
+"""How many connections are opened before their first answers are awaited: they fit into the server's backlog."""
 
 
-def resident_kilobytes(process: int) -> int:
-    """Read how much memory a process has in use."""
-    with open(f"/proc/{process}/status") as status:
-        return next(int(line.split()[1]) for line in status if line.startswith("VmRSS:"))
+def memory_per_connection(count: int, loop: str, _seconds: float) -> Sample:
+    """Measure how many bytes each connection adds to the server's resident memory."""
+    with serving(loop) as (process, port):
+        with connected(port, 10):
+            pass
+        before = processes.resident_memory(process)
+        with connected(port, count) as connections:
+            size = processes.resident_memory(process) - before
+            talk(connections)
+        return Sample(size / count, {"peak_memory": processes.peak_memory(process)})
 
 
-def connect(port: int, count: int) -> list[socket.socket]:
-    """Open connections and make sure that the server has accepted each: it echoes one byte."""
-    connections = [socket.create_connection(("127.0.0.1", port)) for _ in range(count)]
-    talk(connections)
-    return connections
+def peak_memory_of_server(count: int, loop: str, _seconds: float) -> Sample:
+    """Measure the most memory that a server ever takes that has so many connections at once."""
+    with serving(loop) as (process, port), connected(port, count) as connections:
+        talk(connections)
+        return Sample(processes.peak_memory(process))
+
+
+@contextlib.contextmanager
+def serving(loop: str) -> Iterator[tuple[int, int]]:
+    """Run the server, and give its process and its port."""
+    with processes.start(processes.python(MEASURED_CORE, "benches.idle_server", loop)) as server:
+        assert server.stdout is not None
+        try:
+            port = server.stdout.readline()
+            if not port:
+                raise WrongResult("the server didn't start")
+            yield server.pid, int(port)
+        finally:
+            server.kill()
+
+
+@contextlib.contextmanager
+def connected(port: int, count: int) -> Iterator[list[socket.socket]]:
+    """Open connections that the server has answered, and reset them at the end: closing would leave them waiting."""
+    with contextlib.ExitStack() as stack:
+        connections: list[socket.socket] = []
+        while len(connections) < count:
+            batch = [
+                stack.enter_context(socket.create_connection(("127.0.0.1", port), PATIENCE))
+                for _ in range(min(BATCH, count - len(connections)))
+            ]
+            talk(batch)
+            connections += batch
+        yield connections
+        for connection in connections:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
 def talk(connections: list[socket.socket]) -> None:
     """Send a byte on each connection and read it back."""
     for connection in connections:
-        connection.send(b".")
+        connection.sendall(b".")
     for connection in connections:
-        if connection.recv(1) != b".":
-            raise SystemExit("a connection was lost")
-
-
-def measure(loop: str, count: int) -> float:
-    """Return how many bytes each connection adds to the server's memory."""
-    server = subprocess.Popen([sys.executable, "-c", SERVER, loop], stdout=subprocess.PIPE, text=True)
-    assert server.stdout is not None
-    try:
-        port = int(server.stdout.readline())
-        for connection in connect(port, 10):
-            connection.close()
-        before = resident_kilobytes(server.pid)
-        connections = connect(port, count)
-        after = resident_kilobytes(server.pid)
-        talk(connections)
-        for connection in connections:
-            connection.close()
-    finally:
-        server.kill()
-        server.wait()
-        server.stdout.close()
-    return (after - before) * 1024 / count
-
-
-def main() -> None:
-    """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--connections", type=int, default=10_000)
-    parser.add_argument("--rounds", type=int, default=3)
-    arguments = parser.parse_args()
-    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    figures: dict[str, list[float]] = {loop: [] for loop in LOOPS}
-    for _ in range(arguments.rounds):
-        for loop in LOOPS:
-            figures[loop].append(measure(loop, arguments.connections))
-    uvloop = statistics.median(figures["uvloop"])
-    version = ".".join(map(str, sys.version_info[:3]))
-    print(f"bytes per idle connection, {arguments.connections} of them, CPython {version}, {os.uname().release}")
-    for loop, values in figures.items():
-        median = statistics.median(values)
-        spread = f"{min(values):.0f} to {max(values):.0f}"
-        print(f"{loop:8} {median:6.0f}  ({spread})  {median / uvloop:.2f} of uvloop's")
-
-
-if __name__ == "__main__":
-    main()
+        try:
+            answer = connection.recv(2)
+        except OSError as error:
+            raise WrongResult(f"a connection was lost: {error}") from error
+        if answer != b".":
+            raise WrongResult(f"a connection answered {answer!r}")
