@@ -10,7 +10,8 @@ BIN := $(VENV)/bin
 # An absolute path: PyO3 would otherwise look for the interpreter of an activated environment.
 export PYO3_PYTHON := $(shell $(PYTHON) -c 'import sys; print(sys.executable)')
 
-.PHONY: help demo test test-rust test-loom test-python test-cpython lint fmt wheel bench-memory clean
+.PHONY: help demo test test-rust test-loom test-python test-cpython test-newer-pythons lint fmt wheel bench bench-rust \
+    bench-instructions clean
 
 help: ## lists the verbs
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -27,13 +28,16 @@ test-loom: ## checks what crosses threads, in every order
 	RUSTFLAGS="--cfg loom" cargo test --quiet --package ioxide --lib --target-dir target/loom loom
 
 test-python: $(BIN)/installed ## runs the tests of the Python package on PYTHON
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2 $(TESTS)
 
 test-cpython: $(BIN)/installed ## runs CPython's own asyncio tests on asyncio's loop and on ioxide's, and compares
 	$(BIN)/python tests/cpython/run_suite.py $(MODULES)
 
+test-newer-pythons: ## runs the Python tests and CPython's own on 3.14 and 3.15, from Debian's sid
+	@tests/newer_pythons/run.sh || [ $$? -eq 77 ]
+
 lint: $(BIN)/installed ## checks formatting, lints, types and stubs
-	$(BIN)/pip install --quiet --requirement tests/requirements-lint.txt
+	$(BIN)/pip install --quiet --requirement tests/requirements-lint.txt --requirement benches/requirements.txt
 	cargo fmt --all --check
 	cargo clippy --quiet --workspace --all-targets -- -D warnings
 	$(BIN)/ruff check
@@ -50,9 +54,19 @@ fmt: $(VENV)/created ## formats everything
 wheel: $(VENV)/created ## builds a wheel for PYTHON into dist/
 	$(BIN)/pip wheel --quiet --no-deps --wheel-dir dist .
 
-bench-memory: $(BIN)/installed ## measures the memory of 10,000 idle connections, beside asyncio and uvloop
+bench: $(BIN)/installed ## measures beside the peers; QUICK=1, ONLY=queue,tls, LOOPS=, ROUNDS=, COMPARE=old.json
 	$(BIN)/pip install --quiet --requirement benches/requirements.txt
-	$(BIN)/python benches/idle_connections.py
+	-RUSTUP_TOOLCHAIN=stable $(BIN)/pip install --quiet --requirement benches/requirements-source.txt
+	mkdir -p build/bench
+	$(BIN)/python -m benches.run $(if $(QUICK),--quick) $(if $(ONLY),--only '$(ONLY)') $(if $(LOOPS),--loops '$(LOOPS)') \
+	    $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(COMPARE),--compare '$(COMPARE)') --json build/bench/$(VERSION).json \
+	    --markdown build/bench/$(VERSION).md --picture build/bench/$(VERSION).svg
+
+bench-rust: ## measures the core crate's parts
+	cargo bench --quiet --package ioxide
+
+bench-instructions: $(BIN)/installed ## counts instructions (needs valgrind), against benches/instructions.json; UPDATE=1
+	$(BIN)/python -m benches.instructions $(if $(ONLY),--only '$(ONLY)') $(if $(UPDATE),--update)
 
 clean: ## removes what the other verbs made
 	rm -rf build dist target

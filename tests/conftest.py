@@ -24,6 +24,12 @@ LOOP_FACTORIES: dict[str, LoopFactory] = {
 }
 
 
+def pytest_collection_finish() -> None:
+    """Take what was imported out of the collector's sight: each test collects, and would look through all of it."""
+    gc.collect()
+    gc.freeze()
+
+
 def open_descriptors() -> set[str]:
     """Name every open descriptor of this process by number and target."""
     found = set()

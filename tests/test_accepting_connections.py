@@ -130,6 +130,7 @@ def test_a_handler_told_of_too_few_descriptors_may_close_the_server_and_use_its_
 
 
 def test_a_factory_that_closes_its_server_may_listen_on_the_same_number(loop: Loop, run: Run) -> None:
+    loop.set_debug(False)  # a report would keep the connection
     calls: list[int] = []
 
     async def main() -> None:
@@ -164,6 +165,7 @@ def test_a_factory_that_closes_its_server_may_listen_on_the_same_number(loop: Lo
 def test_a_factory_that_closes_its_server_gets_no_connection(
     loop: Loop, run: Run, loop_factory: LoopFactory, others: int
 ) -> None:
+    loop.set_debug(False)  # a report would keep the connection
     made: list[RecordingProtocol] = []
     called = asyncio.Event()
 

@@ -132,6 +132,7 @@ def test_the_repr_names_the_callback_as_asyncio_does(loop: Loop) -> None:
 
 
 def test_the_repr_says_cancelled(loop: Loop) -> None:
+    loop.set_debug(False)
     soon = loop.call_soon(callback, 1)
     timer = loop.call_at(8.5, callback, 1)
     soon.cancel()
@@ -144,7 +145,8 @@ def test_the_repr_in_debug_mode_says_where_it_was_made_and_outlives_the_cancel(l
     loop.set_debug(True)
     line = sys._getframe().f_lineno + 1
     handles = [loop.call_soon(callback, 1), loop.call_soon_threadsafe(callback, 2), loop.call_at(8.5, callback, 3)]
-    starts = ["<Handle callback(1) at ", "<Handle callback(2) at ", "<TimerHandle when=8.5 callback(3) at "]
+    thread_safe = "_ThreadSafeHandle" if sys.version_info >= (3, 14) else "Handle"
+    starts = ["<Handle callback(1) at ", f"<{thread_safe} callback(2) at ", "<TimerHandle when=8.5 callback(3) at "]
     for handle, start in zip(handles, starts, strict=True):
         assert repr(handle).startswith(start)
         assert repr(handle).endswith(f" created at {__file__}:{line}>")

@@ -50,12 +50,15 @@ def slow_warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
     ]
 
 
-def test_debug_mode_is_off_until_it_is_set(loop: Loop) -> None:
-    assert not loop.get_debug()
+def test_debug_mode_is_off_until_it_is_set(loop_factory: LoopFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PYTHONASYNCIODEBUG", raising=False)
+    loop = loop_factory()
+    assert loop.get_debug() is sys.flags.dev_mode
     loop.set_debug(True)
     assert loop.get_debug()
     loop.set_debug(False)
     assert not loop.get_debug()
+    loop.close()
 
 
 @pytest.mark.parametrize(("value", "expected"), [("1", True), ("x", True), ("", False), (None, False)])
@@ -67,7 +70,7 @@ def test_the_environment_switches_it_on(
     else:
         monkeypatch.setenv("PYTHONASYNCIODEBUG", value)
     loop = loop_factory()
-    assert loop.get_debug() is expected
+    assert loop.get_debug() is (expected or sys.flags.dev_mode)
     loop.close()
 
 
@@ -205,6 +208,7 @@ def test_a_slow_step_of_a_task_is_logged_as_the_task(debugged: Loop, caplog: pyt
 
 
 def test_nothing_is_slow_out_of_debug_mode(loop: Loop, caplog: pytest.LogCaptureFixture) -> None:
+    loop.set_debug(False)
     assert loop.slow_callback_duration == 0.1
     loop.slow_callback_duration = 0
     loop.call_soon(callback)
@@ -224,6 +228,7 @@ def test_a_report_tells_where_the_callback_was_scheduled(debugged: Loop, reports
 
 
 def test_a_report_has_no_traceback_of_the_source_out_of_debug_mode(loop: Loop, reports: Reports) -> None:
+    loop.set_debug(False)
     loop.call_soon(divmod, 1, 0)
     turn(loop)
     (report,) = reports

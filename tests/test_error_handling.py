@@ -53,6 +53,7 @@ def test_the_handler_can_be_set_read_and_reset(loop: Loop) -> None:
 
 @pytest.mark.parametrize("method", ["call_soon", "call_soon_threadsafe", "call_later"])
 def test_a_failing_callback_is_reported_and_the_loop_goes_on(loop: Loop, method: str, reports: Reports) -> None:
+    loop.set_debug(False)  # which adds to the report
     ran: list[str] = []
     arguments = (0,) if method == "call_later" else ()
     handle = getattr(loop, method)(*arguments, fail, "lost")
@@ -148,6 +149,7 @@ def test_the_default_handler_has_a_message_of_its_own(
 
 
 def test_a_failing_callback_is_logged_by_the_default_handler(loop: Loop, caplog: pytest.LogCaptureFixture) -> None:
+    loop.set_debug(False)  # which adds to the log
     loop.set_exception_handler(None)
     loop.call_soon(fail, "lost")
     turn(loop)
@@ -160,6 +162,7 @@ def test_a_failing_callback_is_logged_by_the_default_handler(loop: Loop, caplog:
 
 
 def test_a_custom_handler_may_call_the_default_one(loop: Loop, caplog: pytest.LogCaptureFixture) -> None:
+    loop.set_debug(False)  # which adds to the log
     loop.set_exception_handler(lambda loop, context: loop.default_exception_handler({"message": "mine"}))
     loop.call_soon(fail)
     turn(loop)

@@ -98,6 +98,7 @@ def number() -> Iterator[int]:
 
 
 def test_thousands_of_idle_connections_are_kept_and_then_served(loop: Loop, run: Run, number: int) -> None:
+    loop.set_debug(False)  # a traceback for each of their callbacks takes minutes
     assert number >= AT_LEAST, f"the limit of descriptors leaves room for {number} connections only"
 
     async def main() -> None:

@@ -300,6 +300,10 @@ def test_a_socket_that_has_a_transport_does_not_get_another(loop: Loop, run: Run
             transport, protocol = await loop.create_connection(RecordingProtocol, sock=ours)
             with pytest.raises(RuntimeError, match=r"^File descriptor .* is used by transport <"):
                 await loop.create_connection(RecordingProtocol, sock=ours)
+            if ours.fileno() == -1:  # newer versions of asyncio close a socket that gets no transport
+                transport.abort()
+                await protocol.lost
+                return
             peer.send(b"undisturbed")
             assert await protocol.receives(11) == b"undisturbed"
             await aborted(transport)

@@ -8,6 +8,7 @@ import contextvars
 import os
 import signal
 import socket
+import sys
 import threading
 import traceback
 import warnings
@@ -74,7 +75,7 @@ def test_a_runner_keeps_one_context_or_takes_the_one_given(runner: asyncio.Runne
 @pytest.mark.parametrize("debug", [True, False, None])
 def test_a_runner_sets_debug_mode(loop_factory: LoopFactory, debug: bool | None) -> None:
     with asyncio.Runner(debug=debug, loop_factory=loop_factory) as runner:
-        assert runner.get_loop().get_debug() is bool(debug)
+        assert runner.get_loop().get_debug() is (sys.flags.dev_mode if debug is None else debug)
 
 
 def test_a_runner_raises_what_the_coroutine_raises_and_runs_on(runner: asyncio.Runner) -> None:
@@ -146,8 +147,12 @@ def test_run_runs_a_program_and_closes_its_loop(loop_factory: LoopFactory) -> No
         loop, result, in_debug_mode = run(main(), debug=debug)
         assert result == "result"
         assert loop.is_closed()
-        assert in_debug_mode is bool(debug)
-    with pytest.raises(ValueError, match="a coroutine was expected, got 42"):
+        assert in_debug_mode is (debug or sys.flags.dev_mode)
+    if sys.version_info >= (3, 14):
+        error, message = TypeError, "An asyncio.Future, a coroutine or an awaitable is required"
+    else:
+        error, message = ValueError, "a coroutine was expected, got 42"
+    with pytest.raises(error, match=message):
         run(42)
 
 

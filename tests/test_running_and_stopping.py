@@ -153,6 +153,7 @@ def test_is_running_and_the_running_loop_are_true_only_inside(loop: Loop) -> Non
 
 
 def test_the_repr_tells_the_state(loop: Loop) -> None:
+    loop.set_debug(False)
     name = type(loop).__name__
     seen: list[str] = []
     loop.call_soon(lambda: seen.append(repr(loop)))

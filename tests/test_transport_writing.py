@@ -80,9 +80,11 @@ def test_a_view_that_is_not_contiguous_is_a_fatal_write_error(run: Run, reports:
     ("data", "kind"), [("text", "str"), (None, "NoneType"), (1, "int"), ([b"x"], "list"), (array.array("b"), "array")]
 )
 def test_write_refuses_what_is_not_bytes_like(run: Run, data: Any, kind: str) -> None:
+    bytes_like = "bytes, bytearray, or memoryview" if sys.version_info >= (3, 14) else "bytes-like"
+
     async def main() -> None:
         async with facing_a_socket(RecordingProtocol) as (transport, _, _):
-            with pytest.raises(TypeError, match=f"^data argument must be a bytes-like object, not '{kind}"):
+            with pytest.raises(TypeError, match=f"^data argument must be a {bytes_like} object, not '{kind}"):
                 transport.write(data)
             assert not transport.is_closing()
 
@@ -120,7 +122,8 @@ def test_writelines_refuses_text_and_sends_nothing_of_the_rest(run: Run) -> None
         async with facing_a_socket(RecordingProtocol) as (transport, _, peer):
             with pytest.raises(TypeError, match="a bytes-like object"):
                 transport.writelines([b"sent?", "text"])  # type: ignore[list-item]
-            assert transport.get_write_buffer_size() == 0
+            if sys.version_info < (3, 15):  # from then on what precedes the text stays in asyncio's buffer, unsent
+                assert transport.get_write_buffer_size() == 0
             with pytest.raises(BlockingIOError):
                 peer.recv(1)
 

@@ -8,8 +8,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
+import re
 import signal
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -214,3 +218,45 @@ def test_a_signal_shuts_the_server_down(run: Run) -> None:
     finally:
         signal.signal(signal.SIGTERM, before)
     assert received == [signal.SIGTERM]
+
+
+COMMAND_LINE_APPLICATION = """
+import asyncio
+
+async def application(scope, receive, send):
+    assert scope["type"] == "http"
+    loop = type(asyncio.get_running_loop())
+    body = f"{loop.__module__}.{loop.__name__}".encode()
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % len(body))]})
+    await send({"type": "http.response.body", "body": body})
+"""
+
+
+@pytest.mark.parametrize(
+    ("option", "name"),
+    [("asyncio", "asyncio.unix_events._UnixSelectorEventLoop"), ("ioxide:new_event_loop", "ioxide._loop.Loop")],
+    ids=["asyncio", "ioxide"],
+)
+def test_the_command_line_takes_the_loop(tmp_path: Path, option: str, name: str) -> None:
+    (tmp_path / "web.py").write_text(COMMAND_LINE_APPLICATION)
+    command = [sys.executable, "-m", "uvicorn", "--loop", option, "--port", "0", "--lifespan", "off"]
+    with subprocess.Popen(
+        [*command, "--app-dir", str(tmp_path), "web:application"], stderr=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            assert process.stderr is not None
+            said = []
+            for line in process.stderr:
+                said.append(line)
+                if found := re.search(r"running on (http://[\d.:]+)", line):
+                    break
+            else:
+                pytest.fail("".join(said))
+            loops = {httpx.get(found[1], trust_env=False).text for _ in range(3)}
+            process.send_signal(signal.SIGINT)
+            rest = process.stderr.read()
+        finally:
+            process.kill()
+    assert loops == {name}
+    assert "Finished server process" in rest
+    assert "Traceback" not in rest
