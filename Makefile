@@ -27,7 +27,7 @@ test-rust: ## runs the core crate's tests
 test-loom: ## checks what crosses threads, in every order
 	RUSTFLAGS="--cfg loom" cargo test --quiet --package ioxide --lib --target-dir target/loom loom
 
-test-python: $(BIN)/installed ## runs the tests of the Python package on PYTHON
+test-python: $(BIN)/installed load-generator ## runs the tests of the Python package on PYTHON
 	$(BIN)/python -m pytest --numprocesses 2 $(TESTS)
 
 test-cpython: $(BIN)/installed ## runs CPython's own asyncio tests on asyncio's loop and on ioxide's, and compares
@@ -54,7 +54,7 @@ fmt: $(VENV)/created ## formats everything
 wheel: $(VENV)/created ## builds a wheel for PYTHON into dist/
 	$(BIN)/pip wheel --quiet --no-deps --wheel-dir dist .
 
-bench: $(BIN)/installed ## measures beside the peers; QUICK=1, ONLY=queue,tls, LOOPS=, ROUNDS=, COMPARE=old.json
+bench: $(BIN)/installed load-generator ## measures beside the peers; QUICK=1, ONLY=queue,tls, LOOPS=, ROUNDS=, COMPARE=old.json
 	$(BIN)/pip install --quiet --requirement benches/requirements.txt
 	-RUSTUP_TOOLCHAIN=stable $(BIN)/pip install --quiet --requirement benches/requirements-source.txt
 	mkdir -p build/bench
@@ -81,5 +81,9 @@ $(BIN)/installed: $(VENV)/created FORCE
 	$(BIN)/pip install --quiet --requirement tests/requirements.txt
 	$(BIN)/pip install --quiet --force-reinstall --no-deps .
 
-.PHONY: FORCE
+# Built ahead of the tests that need it, which have a time limit.
+load-generator:
+	cargo build --release --quiet --package ioxide-load
+
+.PHONY: FORCE load-generator
 FORCE:

@@ -3,6 +3,7 @@
 #
 #     run.sh [VERSION ...]                    on 3.14 and 3.15 if none is named
 #     VERBS=test-cpython run.sh 3.15          test-python and test-cpython if none is named
+#     run.sh prepare                          makes the root directory, and tests nothing
 #
 # Debian's packages get a root directory of their own, build/sid (or ROOT). It is made once, and holds what is built in
 # it; delete it to get newer packages. Needs root, debootstrap, Debian's mirror, and a Rust toolchain of rustup's.
@@ -19,6 +20,7 @@ read -ra verbs <<<"${VERBS:-test-python test-cpython}"
 main() {
     check_that_it_can_be_done
     prepare
+    [ "${1:-}" != prepare ] || exit 0
     local failed=()
     for version in "${@:-${newer[@]}}"; do
         printf '== CPython %s\n' "$version"
