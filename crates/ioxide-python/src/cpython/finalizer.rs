@@ -4,6 +4,7 @@
 //! or a subclass. Classes derived from it in Python don't inherit the slot: they find a method `__del__`, which the class
 //! has to have, too.
 
+use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::OnceLock;
 
@@ -57,7 +58,41 @@ unsafe extern "C" fn deallocate<T: Finalize>(object: *mut ffi::PyObject) {
     if unsafe { ffi::PyObject_CallFinalizerFromDealloc(object) } < 0 {
         return; // the finalizer has kept it
     }
-    let original = T::deallocation().get().expect("put there when this function was");
+    let original = *T::deallocation().get().expect("put there when this function was");
+    if DEPTH.get() >= MAX_DEPTH {
+        // SAFETY: the object is alive but for its references, and was made by an allocator that has the collector's
+        // header. Untracked, nobody finds it any more until it is freed.
+        unsafe { ffi::PyObject_GC_UnTrack(object.cast()) };
+        DEFERRED.with_borrow_mut(|deferred| deferred.push((object, original)));
+        HAS_DEFERRED.set(true);
+        return;
+    }
+    DEPTH.set(DEPTH.get() + 1);
     // SAFETY: this is what the interpreter would have called.
     unsafe { original(object) };
+    DEPTH.set(DEPTH.get() - 1);
+    if DEPTH.get() == 0 && HAS_DEFERRED.replace(false) {
+        free_deferred();
+    }
+}
+
+/// So many objects are freed each within the other. A chain of futures, each the result of the next, would otherwise need
+/// as much stack as it is long.
+const MAX_DEPTH: u32 = 50;
+
+thread_local! {
+    static DEPTH: Cell<u32> = const { Cell::new(0) };
+    static HAS_DEFERRED: Cell<bool> = const { Cell::new(false) };
+    /// Objects whose last reference has gone, and what frees them.
+    static DEFERRED: RefCell<Vec<(*mut ffi::PyObject, ffi::destructor)>> = const { RefCell::new(Vec::new()) };
+}
+
+fn free_deferred() {
+    while let Some((object, original)) = DEFERRED.with_borrow_mut(Vec::pop) {
+        DEPTH.set(1);
+        // SAFETY: the object was put off by `deallocate`, on this thread, below on this stack, so that the thread is
+        // attached; and it was taken out of the list, so that this happens once.
+        unsafe { original(object) };
+        DEPTH.set(0);
+    }
 }

@@ -4,7 +4,8 @@ use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
-use super::{Future, Outcome, Owner};
+use super::Future;
+use super::state::{Outcome, Owner};
 use crate::cpython::context;
 use crate::event_loop::EventLoop;
 use crate::item::Item;

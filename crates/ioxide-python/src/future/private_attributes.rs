@@ -4,7 +4,8 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyTuple};
 
-use super::{Future, Outcome};
+use super::Future;
+use super::state::Outcome;
 use crate::cpython::asyncio;
 
 #[pymethods]

@@ -3,7 +3,8 @@
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
-use super::{Future, Outcome};
+use super::Future;
+use super::state::Outcome;
 use crate::cpython::asyncio;
 
 /// `<Future pending …>`, by the standard library's own words.

@@ -1,0 +1,193 @@
+//! How a future ends, and what whoever asks then gets.
+
+use pyo3::exceptions::{PyRuntimeError, PyTypeError};
+use pyo3::prelude::*;
+use pyo3::types::PyType;
+
+use super::state::Outcome;
+use super::{Ended, Future, invalid_state};
+use crate::cpython::asyncio;
+
+impl Future {
+    /// An exception isn't to be reported any more.
+    pub fn mark_as_seen(&self, py: Python<'_>) {
+        self.state.with(py, |state| state.log_traceback = false);
+    }
+
+    /// How it has ended. Whoever asks is taken to have seen an exception.
+    ///
+    /// # Errors
+    /// What making a `CancelledError` raises.
+    pub fn ended<'py>(&self, py: Python<'py>) -> PyResult<Ended<'py>> {
+        enum Found {
+            Pending,
+            Cancelled,
+            Result(Py<PyAny>),
+            Exception(Py<PyAny>, Option<Py<PyAny>>),
+        }
+        let found = self.state.with(py, |state| match &mut state.outcome {
+            Outcome::Pending => Found::Pending,
+            Outcome::Cancelled => Found::Cancelled,
+            Outcome::Result(result) => {
+                state.log_traceback = false;
+                Found::Result(result.clone_ref(py))
+            }
+            Outcome::Exception(exception, traceback) => {
+                state.log_traceback = false;
+                Found::Exception(exception.clone_ref(py), traceback.take())
+            }
+        });
+        Ok(match found {
+            Found::Pending => Ended::Pending,
+            Found::Cancelled => Ended::Error(self.make_cancelled_error(py)?),
+            Found::Result(result) => Ended::Result(result.into_bound(py)),
+            Found::Exception(exception, traceback) => {
+                let exception = exception.into_bound(py);
+                exception.setattr(pyo3::intern!(py, "__traceback__"), traceback)?;
+                Ended::Error(exception)
+            }
+        })
+    }
+
+    /// The result.
+    ///
+    /// # Errors
+    /// The exception, `CancelledError`, or `InvalidStateError` while the future is pending.
+    pub fn take_result<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match self.ended(py)? {
+            Ended::Result(result) => Ok(result),
+            Ended::Error(error) => Err(PyErr::from_value(error)),
+            Ended::Pending => Err(invalid_state(py, "Result is not set.")?),
+        }
+    }
+
+    /// The `CancelledError` that says that this future was cancelled.
+    pub fn make_cancelled_error<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let (error, message) = self.state.with(py, |state| match &mut state.rare {
+            Some(rare) => {
+                (rare.cancelled_error.take(), rare.cancel_message.as_ref().map(|message| message.clone_ref(py)))
+            }
+            None => (None, None),
+        });
+        if let Some(error) = error {
+            return Ok(error.into_bound(py));
+        }
+        let class = asyncio::CANCELLED_ERROR.get(py)?;
+        match message {
+            Some(message) => class.call1((message,)),
+            None => class.call0(),
+        }
+    }
+
+    /// Finishes with a result.
+    ///
+    /// # Errors
+    /// `InvalidStateError` if the future isn't pending, and what scheduling its callbacks raises.
+    pub fn finish(slf: &Bound<'_, Self>, result: Bound<'_, PyAny>) -> PyResult<()> {
+        Self::settle(slf, Outcome::Result(result.unbind()), false)
+    }
+
+    /// Finishes with an exception, which is reported if nobody ever asks for it.
+    ///
+    /// # Errors
+    /// As [`Future::finish`]; `TypeError` for what is no exception.
+    pub fn fail(slf: &Bound<'_, Self>, exception: &Bound<'_, PyAny>) -> PyResult<()> {
+        let py = slf.py();
+        let exception = normalise(exception)?;
+        let traceback = exception.getattr(pyo3::intern!(py, "__traceback__"))?;
+        let traceback = (!traceback.is_none()).then(|| traceback.unbind());
+        Self::settle(slf, Outcome::Exception(exception.unbind(), traceback), true)
+    }
+
+    fn settle(slf: &Bound<'_, Self>, outcome: Outcome, log_traceback: bool) -> PyResult<()> {
+        let py = slf.py();
+        let future = slf.get();
+        future.check_initialised(py)?;
+        let refused = future.state.with(py, |state| {
+            if !matches!(state.outcome, Outcome::Pending) {
+                return Some(outcome);
+            }
+            state.outcome = outcome;
+            state.log_traceback = log_traceback;
+            None
+        });
+        if refused.is_some() {
+            return Err(invalid_state(py, "invalid state")?);
+        }
+        Self::schedule_callbacks(slf)
+    }
+
+    /// Cancels the future, if it is pending. Returns whether it was.
+    ///
+    /// # Errors
+    /// What scheduling the callbacks raises.
+    pub fn cancel_with(slf: &Bound<'_, Self>, message: Option<Bound<'_, PyAny>>) -> PyResult<bool> {
+        let py = slf.py();
+        let message = message.filter(|message| !message.is_none()).map(Bound::unbind);
+        let (is_pending, before) = slf.get().state.with(py, |state| {
+            state.log_traceback = false;
+            if !matches!(state.outcome, Outcome::Pending) {
+                return (false, message);
+            }
+            state.outcome = Outcome::Cancelled;
+            let before = match (&mut state.rare, message) {
+                (None, None) => None,
+                (_, message) => std::mem::replace(&mut state.rare().cancel_message, message),
+            };
+            (true, before)
+        });
+        drop(before);
+        if is_pending {
+            Self::schedule_callbacks(slf)?;
+        }
+        Ok(is_pending)
+    }
+
+    /// Notes with what message the future was asked to cancel.
+    pub fn set_cancel_message(&self, py: Python<'_>, message: Option<Bound<'_, PyAny>>) {
+        let message = message.filter(|message| !message.is_none()).map(Bound::unbind);
+        let before = self.state.with(py, |state| match (&mut state.rare, message) {
+            (None, None) => None,
+            (_, message) => std::mem::replace(&mut state.rare().cancel_message, message),
+        });
+        drop(before);
+    }
+
+    /// The message that [`Future::set_cancel_message`] noted.
+    pub fn cancel_message<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyAny>> {
+        self.state.with(py, |state| {
+            let rare = state.rare.as_ref()?;
+            rare.cancel_message.as_ref().map(|message| message.bind(py).clone())
+        })
+    }
+
+    /// Keeps the `CancelledError` that ended a task for the first who asks.
+    pub fn set_cancelled_error(&self, py: Python<'_>, error: Bound<'_, PyAny>) {
+        let error = error.unbind();
+        let before = self.state.with(py, |state| state.rare().cancelled_error.replace(error));
+        drop(before);
+    }
+}
+
+/// An exception of what `set_exception` takes: an instance, or a class of which one is made.
+fn normalise<'py>(exception: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    let py = exception.py();
+    let instance = match exception.cast::<PyType>() {
+        Ok(class) if class.is_subclass_of::<pyo3::exceptions::PyBaseException>()? => class.call0()?,
+        _ => exception.clone(),
+    };
+    if !instance.is_instance_of::<pyo3::exceptions::PyBaseException>() {
+        return Err(PyTypeError::new_err("invalid exception object"));
+    }
+    if !instance.is_instance_of::<pyo3::exceptions::PyStopIteration>() {
+        return Ok(instance);
+    }
+    let message = "StopIteration interacts badly with generators and cannot be raised into a Future";
+    if cfg!(not(Py_3_12)) {
+        return Err(PyTypeError::new_err(message));
+    }
+    let replacement = PyRuntimeError::new_err(message).into_value(py).into_bound(py).into_any();
+    replacement.setattr("__cause__", &instance)?;
+    replacement.setattr("__context__", &instance)?;
+    Ok(replacement)
+}
