@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 # An absolute path: PyO3 would otherwise look for the interpreter of an activated environment.
 export PYO3_PYTHON := $(shell $(PYTHON) -c 'import sys; print(sys.executable)')
 
-.PHONY: help demo test test-rust test-loom test-python test-cpython test-newer-pythons lint fmt wheel bench bench-rust \
+.PHONY: help demo test test-rust test-loom test-python test-dev-mode test-cpython test-newer-pythons lint fmt wheel bench bench-rust \
     bench-instructions clean
 
 help: ## lists the verbs
@@ -29,6 +29,9 @@ test-loom: ## checks what crosses threads, in every order
 
 test-python: $(BIN)/installed load-generator ## runs the tests of the Python package on PYTHON
 	$(BIN)/python -m pytest --numprocesses 2 $(TESTS)
+
+test-dev-mode: $(BIN)/installed load-generator ## runs them in Python's development mode, where what is left open is an error
+	PYTHONDEVMODE=1 PYTHONWARNINGS=error::ResourceWarning $(BIN)/python -m pytest --numprocesses 2 $(TESTS)
 
 test-cpython: $(BIN)/installed ## runs CPython's own asyncio tests on asyncio's loop and on ioxide's, and compares
 	$(BIN)/python tests/cpython/run_suite.py $(MODULES)

@@ -18,7 +18,7 @@ def run(main: Coroutine[Any, Any, _T], *, debug: bool | None = None) -> _T:
     """Run the coroutine `main` on a new loop, and close the loop. Otherwise as `asyncio.run`.
 
     Returns what `main` returns and raises what it raises. Raises `RuntimeError` if a loop is running in this thread
-    already, and `ValueError` if `main` isn't a coroutine.
+    already, and `ValueError` if `main` isn't a coroutine (from Python 3.14 on: `TypeError` if it can't be awaited).
     """
     if get_running_loop() is not None:
         raise RuntimeError("ioxide.run() cannot be called from a running event loop")
