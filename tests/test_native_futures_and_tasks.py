@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import dataclasses
 import gc
 import inspect
+import subprocess
 import sys
 import threading
 import weakref
@@ -315,3 +317,115 @@ def test_a_result_from_another_thread_is_refused_in_debug_mode(loop: Loop, futur
 
     loop.set_debug(True)
     loop.run_until_complete(main())
+
+
+def test_tasks_that_wait_for_each_other_can_not_be_cancelled_for_ever(
+    loop: Loop, run: Callable[[Any], Any], reports: list[dict[str, Any]], task_class: Any
+) -> None:
+    async def wait_for(name: str) -> None:
+        await asyncio.sleep(0)
+        await tasks[name]
+
+    async def main() -> None:
+        tasks["one"] = task_class(wait_for("other"), loop=loop)
+        tasks["other"] = task_class(wait_for("one"), loop=loop)
+        for _ in range(3):
+            await asyncio.sleep(0)
+        with pytest.raises(RecursionError):
+            tasks["one"].cancel()
+
+    tasks: dict[str, Any] = {}
+    run(main())
+    for task in tasks.values():
+        task.get_coro().close()
+        task._log_destroy_pending = False
+
+
+def test_an_exception_that_takes_no_attributes_comes_through(
+    loop: Loop, run: Callable[[Any], Any], task_class: Any
+) -> None:
+    @dataclasses.dataclass(frozen=True)
+    class NotFoundError(Exception):
+        key: str
+
+    async def fail() -> None:
+        raise NotFoundError("key")
+
+    async def main() -> None:
+        with pytest.raises(NotFoundError):
+            await task_class(fail(), loop=loop)
+
+    run(main())
+
+
+def test_what_is_raised_is_chained_to_what_is_handled(loop: Loop, future_class: Any) -> None:
+    future = future_class(loop=loop)
+    pending = future_class(loop=loop)
+    future.set_exception(ValueError("set"))
+    handled = KeyError("handled")
+    for raising, kind in ((future, ValueError), (pending, asyncio.InvalidStateError)):
+        try:
+            raise handled
+        except KeyError:
+            with pytest.raises(kind) as caught:
+                raising.result()
+        assert caught.value.__context__ is handled
+
+
+def test_no_task_is_current_when_a_failed_one_is_reported(
+    loop: Loop, run: Callable[[Any], Any], task_class: Any
+) -> None:
+    async def fail() -> None:
+        raise ValueError
+
+    current: list[Any] = []
+    loop.set_exception_handler(lambda loop, _: current.append(asyncio.current_task(loop)))
+
+    async def main() -> None:
+        task_class(fail(), loop=loop, name="culprit")
+        task_class(nothing(), loop=loop, name="innocent")
+        await asyncio.sleep(0)
+
+    run(main())
+    gc.collect()
+    assert current == [None]
+
+
+def test_a_task_that_is_initialised_while_it_is_named_is_listed_once(loop: Loop) -> None:
+    class Name:
+        def __init__(self, task: Any) -> None:
+            self.task = task
+
+        def __str__(self) -> str:
+            task, self.task = self.task, None
+            if task is not None:
+                ioxide.Task.__init__(task, inner, loop=loop)
+            return "outer"
+
+    inner, outer = nothing(), nothing()
+    task: Any = ioxide.Task.__new__(ioxide.Task)
+    task.__init__(outer, loop=loop, name=Name(task))
+    assert asyncio.all_tasks(loop) == {task}
+    task._log_destroy_pending = False
+    del task
+    inner.close()
+    outer.close()
+    loop.close()
+    gc.collect()
+    assert ioxide._ioxide._live_tasks() == []
+
+
+def test_a_pending_task_is_reported_at_the_end_of_the_program() -> None:
+    program = """if True:
+        import asyncio, ioxide
+        async def wait():
+            await loop.create_future()
+        loop = ioxide.new_event_loop()
+        task = loop.create_task(wait(), name="forgotten")
+        loop.run_until_complete(asyncio.sleep(0))
+        loop.close()
+    """
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    first, second = done.stderr.splitlines()[:2]
+    assert first == "Task was destroyed but it is pending!"
+    assert second.startswith("task: <Task pending name='forgotten'")

@@ -49,11 +49,6 @@ impl Item {
         }
     }
 
-    /// Whether it is a step of a task, which makes itself the current one.
-    pub fn is_step(&self) -> bool {
-        matches!(self, Self::Step(_) | Self::Wakeup(_))
-    }
-
     /// The object that runs, for reports in debug mode.
     pub fn object<'py>(&self, py: Python<'py>) -> Bound<'py, PyAny> {
         match self {

@@ -120,3 +120,30 @@ pub static THREAD_SAFE_HANDLE: Name = Name::new("asyncio.events", "_ThreadSafeHa
 /// `threading.RLock`.
 #[cfg(Py_3_14)]
 pub static REENTRANT_LOCK: Name = Name::new("threading", "RLock");
+
+/// Looks up what an object that is forgotten needs at the interpreter's end, when nothing can be imported any more.
+///
+/// # Errors
+/// What an import raises.
+pub fn look_up_what_the_end_needs(py: Python<'_>) -> PyResult<()> {
+    let names = [
+        &WARN,
+        &DETACH,
+        &IS_FINALIZING,
+        &NATIVE_SOCKET,
+        &DESCRIBE_FUTURE,
+        &DESCRIBE_TASK,
+        &FUTURE,
+        &TASK,
+        &CANCELLED_ERROR,
+        &INVALID_STATE_ERROR,
+        &GET_LOOP,
+        &ENTER_TASK,
+        &LEAVE_TASK,
+        #[cfg(not(Py_3_14))]
+        &CURRENT_TASKS,
+        #[cfg(Py_3_14)]
+        &SWAP_CURRENT_TASK,
+    ];
+    names.iter().try_for_each(|name| name.get(py).map(drop))
+}

@@ -42,14 +42,16 @@ unsafe extern "C" fn finalize<T: Finalize>(object: *mut ffi::PyObject) {
     let py = unsafe { Python::assume_attached() };
     // SAFETY: and with a live object, whose class is `T` or derived from it.
     let object = unsafe { Bound::from_borrowed_ptr(py, object) };
-    let pending = PyErr::take(py);
-    let finalized = catch_unwind(AssertUnwindSafe(|| object.cast::<T>().map_err(PyErr::from).and_then(T::finalize)));
-    if let Ok(Err(error)) = finalized {
-        error.write_unraisable(py, Some(&object));
-    }
-    if let Some(pending) = pending {
-        pending.restore(py);
-    }
+    // A panic has been reported by the panic hook, and there is nobody to hand it to.
+    let _ = catch_unwind(AssertUnwindSafe(|| {
+        let pending = PyErr::take(py);
+        if let Err(error) = object.cast::<T>().map_err(PyErr::from).and_then(T::finalize) {
+            error.write_unraisable(py, Some(&object));
+        }
+        if let Some(pending) = pending {
+            pending.restore(py);
+        }
+    }));
 }
 
 unsafe extern "C" fn deallocate<T: Finalize>(object: *mut ffi::PyObject) {

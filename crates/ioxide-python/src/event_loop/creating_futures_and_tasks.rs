@@ -3,13 +3,11 @@
 //! From Python 3.14 on the loop makes the standard library's: there `python -m asyncio ps` reads the C tasks' memory from
 //! another process, and call graphs go through C functions that know no others.
 
-use std::sync::atomic::Ordering;
-
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 use super::EventLoop;
-use crate::cpython::{asyncio, current_task};
+use crate::cpython::asyncio;
 use crate::future::Future;
 use crate::task::Task;
 
@@ -27,23 +25,6 @@ impl EventLoop {
             Ok::<_, PyErr>(!slf.get_type().getattr("call_soon")?.is(&own))
         })?;
         Ok(!overrides)
-    }
-
-    /// Makes `task` the one that `current_task` finds. It stays so until something else than a task runs: from one
-    /// task's step to the next one's there is nobody who could look.
-    pub fn enter_task(slf: &Bound<'_, Self>, task: &Bound<'_, PyAny>) -> PyResult<()> {
-        current_task::set(slf.as_any(), task)?;
-        slf.get().has_current_task.store(true, Ordering::Relaxed);
-        Ok(())
-    }
-
-    /// Something else than a task runs next, or nothing.
-    pub fn leave_task(slf: &Bound<'_, Self>) -> PyResult<()> {
-        if slf.get().has_current_task.load(Ordering::Relaxed) {
-            slf.get().has_current_task.store(false, Ordering::Relaxed);
-            current_task::clear(slf.as_any())?;
-        }
-        Ok(())
     }
 }
 

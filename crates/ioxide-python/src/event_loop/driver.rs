@@ -53,9 +53,7 @@ impl<'a, 'py> LoopDriver<'a, 'py> {
     pub fn turn(&self, events: &mut Events) -> PyResult<()> {
         // A signal that came while no Python code ran has its handler run here.
         self.event_loop.py().check_signals()?;
-        let result = ioxide::turn(self, events);
-        EventLoop::leave_task(self.event_loop)?;
-        result
+        ioxide::turn(self, events)
     }
 
     /// Runs `item`. What it fails with is reported, unless it ends the loop: one connection mustn't end all of them. A
@@ -65,7 +63,8 @@ impl<'a, 'py> LoopDriver<'a, 'py> {
         match item.run(py) {
             Err(error) if !matches!(item, Item::Handle(_)) && !errors::ends_the_loop(py, &error) => {
                 let object = item.object(py);
-                let message = format!("Exception in callback {}", object.repr()?);
+                let description = object.repr().map_or_else(|_| "<repr() failed>".to_owned(), |repr| repr.to_string());
+                let message = format!("Exception in callback {description}");
                 errors::report(self.event_loop, &message, &error, &[])
             }
             result => result,
@@ -157,9 +156,6 @@ impl Driver for LoopDriver<'_, '_> {
     }
 
     fn run(&self, item: Item) -> PyResult<()> {
-        if !item.is_step() {
-            EventLoop::leave_task(self.event_loop)?;
-        }
         if self.event_loop.get().is_debug() { self.run_and_measure(&item) } else { self.run_and_report(&item) }
     }
 }

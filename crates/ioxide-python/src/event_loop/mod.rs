@@ -54,8 +54,6 @@ pub struct EventLoop {
     overrides_call_at: PyOnceLock<bool>,
     overrides_call_soon: PyOnceLock<bool>,
     task_factory: AttachedCell<Option<Py<PyAny>>>,
-    /// A task is the current one, whether or not it runs.
-    has_current_task: AtomicBool,
     /// The thread that runs the loop, zero if none does.
     thread: AtomicU64,
     is_stopping: AtomicBool,
@@ -123,9 +121,7 @@ impl EventLoop {
     #[pyo3(signature = (*_args, **_kwargs))]
     fn new(py: Python<'_>, _args: &Bound<'_, PyTuple>, _kwargs: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
         // What is needed when an object is forgotten at the interpreter's end has to be there by then.
-        for name in [&asyncio::WARN, &asyncio::DETACH, &asyncio::IS_FINALIZING, &asyncio::NATIVE_SOCKET] {
-            name.get(py)?;
-        }
+        asyncio::look_up_what_the_end_needs(py)?;
         let reactor = Reactor::new().map_err(|error| errors::from_io_error(py, &error))?;
         Ok(Self {
             schedule: AttachedCell::new(Schedule::new()),
@@ -139,7 +135,6 @@ impl EventLoop {
             overrides_call_at: PyOnceLock::new(),
             overrides_call_soon: PyOnceLock::new(),
             task_factory: AttachedCell::new(None),
-            has_current_task: AtomicBool::new(false),
             thread: AtomicU64::new(0),
             is_stopping: AtomicBool::new(false),
             is_closed: AtomicBool::new(false),

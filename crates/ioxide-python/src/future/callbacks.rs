@@ -203,7 +203,7 @@ impl Future {
         let mut count = 0;
         for entry in entries {
             let (function, _) = entry.to_python(py)?;
-            if function.eq(r#fn)? {
+            if function.is(r#fn) || function.eq(r#fn)? {
                 let removed = slf.get().state.with(py, |state| state.callbacks.remove(&entry));
                 count += usize::from(removed.is_some());
                 drop(removed);

@@ -22,9 +22,9 @@ use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::{PyTuple, PyType};
 
-use crate::cpython::asyncio;
 use crate::cpython::attached_cell::AttachedCell;
 use crate::cpython::finalizer::Finalize;
+use crate::cpython::{asyncio, exception};
 use crate::event_loop::EventLoop;
 pub use future_iterator::FutureIterator;
 pub use state::{Ended, State};
@@ -114,7 +114,7 @@ impl Future {
 /// # Errors
 /// What its import raises.
 pub fn invalid_state(py: Python<'_>, message: &str) -> PyResult<PyErr> {
-    Ok(PyErr::from_value(asyncio::INVALID_STATE_ERROR.get(py)?.call1((message,))?))
+    Ok(exception::raised(&asyncio::INVALID_STATE_ERROR.get(py)?.call1((message,))?))
 }
 
 #[pymethods]
@@ -156,7 +156,7 @@ impl Future {
                 self.state.with(py, |state| state.log_traceback = false);
                 Ok(exception.map(|exception| exception.into_bound(py)))
             }
-            Err(true) => Err(PyErr::from_value(self.make_cancelled_error(py)?)),
+            Err(true) => Err(exception::raised(&self.make_cancelled_error(py)?)),
             Err(false) => Err(invalid_state(py, "Exception is not set.")?),
         }
     }

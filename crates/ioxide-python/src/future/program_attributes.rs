@@ -25,7 +25,7 @@ impl Future {
         }
         let made = PyDict::new(py);
         let kept = made.clone().unbind();
-        self.state.with(py, |state| state.rare().attributes = Some(kept));
+        drop(self.state.with(py, |state| state.rare().attributes.replace(kept)));
         made
     }
 }

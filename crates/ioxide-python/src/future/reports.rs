@@ -5,7 +5,7 @@ use pyo3::types::PyDict;
 
 use super::Future;
 use super::state::Outcome;
-use crate::cpython::asyncio;
+use crate::cpython::{asyncio, exception};
 
 /// `<Future pending …>`, by the standard library's own words.
 pub fn describe(future: &Bound<'_, Future>) -> PyResult<String> {
@@ -33,8 +33,8 @@ impl Future {
             }
         });
         let Some((exception, traceback)) = unseen else { return Ok(()) };
-        if let Some(traceback) = traceback {
-            exception.setattr(py, pyo3::intern!(py, "__traceback__"), traceback)?;
+        if traceback.is_some() {
+            exception::set_traceback(exception.bind(py), traceback)?;
         }
         let context = PyDict::new(py);
         let name = slf.get_type().name()?;

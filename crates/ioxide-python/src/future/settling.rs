@@ -6,7 +6,7 @@ use pyo3::types::PyType;
 
 use super::state::Outcome;
 use super::{Ended, Future, invalid_state};
-use crate::cpython::asyncio;
+use crate::cpython::{asyncio, exception};
 
 impl Future {
     /// An exception isn't to be reported any more.
@@ -43,7 +43,7 @@ impl Future {
             Found::Result(result) => Ended::Result(result.into_bound(py)),
             Found::Exception(exception, traceback) => {
                 let exception = exception.into_bound(py);
-                exception.setattr(pyo3::intern!(py, "__traceback__"), traceback)?;
+                exception::set_traceback(&exception, traceback)?;
                 Ended::Error(exception)
             }
         })
@@ -56,7 +56,7 @@ impl Future {
     pub fn take_result<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         match self.ended(py)? {
             Ended::Result(result) => Ok(result),
-            Ended::Error(error) => Err(PyErr::from_value(error)),
+            Ended::Error(error) => Err(exception::raised(&error)),
             Ended::Pending => Err(invalid_state(py, "Result is not set.")?),
         }
     }
@@ -92,10 +92,8 @@ impl Future {
     /// # Errors
     /// As [`Future::finish`]; `TypeError` for what is no exception.
     pub fn fail(slf: &Bound<'_, Self>, exception: &Bound<'_, PyAny>) -> PyResult<()> {
-        let py = slf.py();
         let exception = normalise(exception)?;
-        let traceback = exception.getattr(pyo3::intern!(py, "__traceback__"))?;
-        let traceback = (!traceback.is_none()).then(|| traceback.unbind());
+        let traceback = exception::traceback(&exception);
         Self::settle(slf, Outcome::Exception(exception.unbind(), traceback), true)
     }
 

@@ -1,23 +1,23 @@
 //! Cancelling a task: a request that its coroutine gets as a `CancelledError`, and may deny.
 
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
 
 use super::Task;
+use crate::cpython::recursion;
 use crate::future::Future;
 
-/// Calls `future.cancel(msg=message)`.
+/// Calls `future.cancel(message)`.
 pub fn cancel(future: &Bound<'_, PyAny>, message: Option<Bound<'_, PyAny>>) -> PyResult<bool> {
     let py = future.py();
     if Future::is_exact(future) {
         return Future::cancel_with(future.cast::<Future>()?, message);
     }
+    // Tasks may wait for each other in a chain of any length, or in a ring.
+    let _level = recursion::enter(py)?;
     if let Ok(task) = future.cast_exact::<Task>() {
         return Task::cancel(task, message);
     }
-    let keywords = PyDict::new(py);
-    keywords.set_item(pyo3::intern!(py, "msg"), message)?;
-    future.call_method(pyo3::intern!(py, "cancel"), (), Some(&keywords))?.is_truthy()
+    future.call_method1(pyo3::intern!(py, "cancel"), (message,))?.is_truthy()
 }
 
 #[pymethods]

@@ -123,6 +123,8 @@ impl Task {
         };
         let name = Name::of(name)?;
         let state = State { coroutine: Some(coroutine.clone().unbind()), context: Some(context), name, ..State::new() };
+        // What ran up to here may have initialised the task as well.
+        slf.get().unregister(py);
         drop(slf.get().state.replace(py, state));
         Ok(())
     }
@@ -135,6 +137,7 @@ impl Task {
 
     /// Makes the task known to `all_tasks`.
     fn register(slf: &Bound<'_, Self>) {
+        slf.get().unregister(slf.py());
         let registration = live_tasks::register(slf);
         slf.get().state.with(slf.py(), |state| state.registration = Some(registration));
     }
@@ -215,15 +218,16 @@ impl Task {
     }
 
     #[cfg(Py_3_12)]
-    #[pyo3(signature = (coro, *, r#loop = None, name = None, context = None, eager_start = false))]
+    #[pyo3(signature = (coro, *, r#loop = None, name = None, context = None, eager_start = None))]
     fn __init__(
         slf: &Bound<'_, Self>,
         coro: &Bound<'_, PyAny>,
         r#loop: Option<&Bound<'_, PyAny>>,
         name: Option<&Bound<'_, PyAny>>,
         context: Option<Bound<'_, PyAny>>,
-        eager_start: bool,
+        eager_start: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<()> {
+        let eager_start = eager_start.map_or(Ok(false), PyAnyMethods::is_truthy)?;
         Self::initialise(slf, coro, r#loop, name, context, eager_start)
     }
 

@@ -6,7 +6,7 @@ use pyo3::types::PyDict;
 
 use super::Task;
 use crate::cpython::coroutine::{self, Sent};
-use crate::cpython::{asyncio, context};
+use crate::cpython::{asyncio, context, current_task};
 use crate::errors;
 use crate::future::{self, Ended, Future};
 
@@ -16,8 +16,7 @@ impl Task {
     /// # Errors
     /// Only what is to end the run of the loop, and `InvalidStateError` if the task is done.
     pub fn step(slf: &Bound<'_, Self>) -> PyResult<()> {
-        Self::enter(slf)?;
-        context::run_in(&slf.get().context(slf.py()), || Self::begin_step(slf, None))
+        Self::step_as_current(slf, None)
     }
 
     /// What the task waited for is done: takes a step, in the task's context.
@@ -27,21 +26,18 @@ impl Task {
     pub fn wakeup(slf: &Bound<'_, Self>) -> PyResult<()> {
         let py = slf.py();
         let waiter = slf.get().state.with(py, |state| state.waiter.as_ref().map(|waiter| waiter.bind(py).clone()));
-        let exception = match &waiter {
-            Some(waiter) => exception_of(waiter)?,
-            None => None,
-        };
+        let exception = waiter.as_ref().and_then(exception_of);
         drop(waiter);
-        Self::enter(slf)?;
-        context::run_in(&slf.get().context(py), || Self::begin_step(slf, exception))
+        Self::step_as_current(slf, exception)
     }
 
-    /// Makes the task the current one of its loop. The loop takes that back when something else runs.
-    fn enter(slf: &Bound<'_, Self>) -> PyResult<()> {
-        match slf.as_super().get().native_loop(slf.py()) {
-            Some(event_loop) => crate::event_loop::EventLoop::enter_task(&event_loop, slf.as_any()),
-            None => Ok(()),
-        }
+    /// Takes a step as the current task of the loop, and in the task's context.
+    fn step_as_current(slf: &Bound<'_, Self>, exception: Option<Bound<'_, PyAny>>) -> PyResult<()> {
+        let py = slf.py();
+        let event_loop = slf.as_super().get().event_loop(py)?;
+        current_task::set(&event_loop, slf.as_any())?;
+        let stepped = context::run_in(&slf.get().context(py), || Self::begin_step(slf, exception));
+        stepped.and(current_task::clear(&event_loop))
     }
 
     /// Takes a step. The context is entered already, and the task is its loop's current one.
@@ -49,8 +45,8 @@ impl Task {
         let py = slf.py();
         let task = slf.get();
         if slf.as_super().get().done(py) {
-            let exception = exception.map_or_else(|| "None".to_owned(), |exception| exception.to_string());
-            let message = format!("__step(): already done: {} {exception}", slf.repr()?);
+            let exception = exception.unwrap_or_else(|| py.None().into_bound(py));
+            let message = format!("_step(): already done: {}, {}", slf.repr()?, exception.repr()?);
             return Err(future::invalid_state(py, &message)?);
         }
         let (waited, must_cancel) =
@@ -198,22 +194,20 @@ fn yielded_instead(task: &Bound<'_, Task>, awaited: &Bound<'_, PyAny>) -> PyResu
     Ok(format!("yield was used instead of yield from in task {} with {}", task.repr()?, awaited.repr()?))
 }
 
-/// What a future that is done would raise, `None` if it has a result.
-fn exception_of<'py>(future: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyAny>>> {
+/// What a future that is done would raise, `None` if it has a result. A future that isn't ours may fail to tell: then the
+/// task gets that failure.
+fn exception_of<'py>(future: &Bound<'py, PyAny>) -> Option<Bound<'py, PyAny>> {
     let py = future.py();
-    let ended = if Future::is_exact(future) || future.is_exact_instance_of::<Task>() {
-        match future.cast::<Future>()?.get().ended(py)? {
-            Ended::Result(_) => return Ok(None),
-            Ended::Error(error) => return Ok(Some(error)),
-            Ended::Pending => Err(future::invalid_state(py, "Result is not set.")?),
-        }
-    } else {
-        future.call_method0(pyo3::intern!(py, "result"))
+    let result = match future.cast_exact::<Task>().map(Bound::as_super).or_else(|_| future.cast_exact::<Future>()) {
+        Ok(native) => match native.get().ended(py) {
+            Ok(Ended::Result(_)) => return None,
+            Ok(Ended::Error(error)) => return Some(error),
+            Ok(Ended::Pending) => future::invalid_state(py, "Result is not set.").and_then(Err),
+            Err(error) => Err(error),
+        },
+        Err(_) => future.call_method0(pyo3::intern!(py, "result")).map(drop),
     };
-    match ended {
-        Ok(_) => Ok(None),
-        Err(error) => Ok(Some(errors::exception(py, &error))),
-    }
+    result.err().map(|error| errors::exception(py, &error))
 }
 
 #[pymethods]
@@ -225,12 +219,12 @@ impl Task {
         let event_loop = slf.as_super().get().event_loop(py)?;
         asyncio::ENTER_TASK.get(py)?.call1((&event_loop, slf))?;
         let stepped = Self::begin_step(slf, exception);
-        asyncio::LEAVE_TASK.get(py)?.call1((&event_loop, slf))?;
-        stepped
+        let left = asyncio::LEAVE_TASK.get(py)?.call1((&event_loop, slf)).map(drop);
+        stepped.and(left)
     }
 
     /// Takes a step when `future` is done: its callback where a loop or a future isn't ours.
     fn task_wakeup(slf: &Bound<'_, Self>, future: &Bound<'_, PyAny>) -> PyResult<()> {
-        Self::task_step(slf, exception_of(future)?)
+        Self::task_step(slf, exception_of(future))
     }
 }

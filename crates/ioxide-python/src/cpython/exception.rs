@@ -1,0 +1,34 @@
+//! What exception objects carry, by the C API: attributes would go through `__setattr__` of the exception's class, which
+//! may refuse them.
+
+use pyo3::ffi;
+use pyo3::prelude::*;
+
+/// The error that raising `exception` gives: it is chained to the exception that is being handled, as `raise` does.
+pub fn raised(exception: &Bound<'_, PyAny>) -> PyErr {
+    // SAFETY: the thread is attached and both are live objects; the class of an exception instance is its type.
+    unsafe { ffi::PyErr_SetObject(exception.get_type().as_ptr(), exception.as_ptr()) };
+    PyErr::fetch(exception.py())
+}
+
+/// An exception's traceback.
+pub fn traceback(exception: &Bound<'_, PyAny>) -> Option<Py<PyAny>> {
+    // SAFETY: the thread is attached, and callers have seen to it that this is an exception.
+    let traceback = unsafe { ffi::PyException_GetTraceback(exception.as_ptr()) };
+    // SAFETY: the function returns a new reference, or null.
+    unsafe { Bound::from_owned_ptr_or_opt(exception.py(), traceback) }.map(Bound::unbind)
+}
+
+/// Gives an exception a traceback, or none.
+///
+/// # Errors
+/// `TypeError` for what is no traceback.
+pub fn set_traceback(exception: &Bound<'_, PyAny>, traceback: Option<Py<PyAny>>) -> PyResult<()> {
+    let py = exception.py();
+    let traceback = traceback.unwrap_or_else(|| py.None());
+    // SAFETY: the thread is attached, and callers have seen to it that this is an exception.
+    match unsafe { ffi::PyException_SetTraceback(exception.as_ptr(), traceback.as_ptr()) } {
+        0 => Ok(()),
+        _ => Err(PyErr::fetch(py)),
+    }
+}
