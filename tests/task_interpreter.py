@@ -1,7 +1,7 @@
 """Runs a program of `task_programs` on a loop, and notes everything that can be seen of it.
 
-Time is a number that goes up by one in each turn, and the loop never waits: what fires, and in which turn, is decided by
-the program alone. What the standard library keeps in sets, whose order is that of addresses, is put in order here.
+Time is a number that goes up by one in each turn, and the loop never waits: what fires, and in which turn, is decided
+by the program alone. What the standard library keeps in sets, whose order is that of addresses, is put in order here.
 """
 
 from __future__ import annotations
@@ -98,7 +98,9 @@ class World:
     def __init__(self, make_loop: type[asyncio.AbstractEventLoop], program: Program) -> None:
         self.program = program
         self.trace: list[Any] = []
+        self.reports: list[str] = []
         self.turn = 0
+        self.is_over = False
         self.serial = 0
         self.seen: dict[int, tuple[str, Any]] = {}
         self.unnamed: dict[str, str] = {}
@@ -178,12 +180,17 @@ class World:
         self.trace.append((self.turn, name, variable.get(), *event))
 
     def clean(self, text: str) -> str:
-        """Take out what differs from run to run: addresses, and the numbers of tasks that nobody named."""
+        """Take out what differs from run to run, or tells where an object was made: asyncio's own code."""
         text = re.sub(r"0x[0-9a-f]+", "0x", text)
-        return re.sub(r"Task-\d+", lambda found: self.unnamed.setdefault(found[0], f"unnamed {len(self.unnamed)}"), text)
+        text = re.sub(r" created at [^ >]+|\.\.\.[^>]*>", "", text)
+        return re.sub(
+            r"Task-\d+", lambda found: self.unnamed.setdefault(found[0], f"unnamed {len(self.unnamed)}"), text
+        )
 
     def name(self, item: Any) -> str:
         kind = type(item).__name__
+        if self.is_over:
+            return kind
         return self.seen.setdefault(id(item), (f"{kind} {len(self.seen)}", item))[0]
 
     def describe(self, item: Any, known: tuple[Any, ...] = ()) -> Any:
@@ -210,7 +217,7 @@ class World:
         while traceback is not None:
             code = traceback.tb_frame.f_code
             # A loop that is written in Python leaves its own frames in what ends it.
-            if not code.co_filename.endswith(("events.py", "_loop.py")) and code.co_name != "take_turns":
+            if not code.co_filename.endswith(("events.py", "_loop.py", "_cpython.py")) and code.co_name != "take_turns":
                 frames.append(code.co_name)
             traceback = traceback.tb_next
         parts = error.exceptions if isinstance(error, BaseExceptionGroup) else error.args
@@ -233,7 +240,13 @@ class World:
             for key, value in context.items()
             if key in ("message", "exception", "future", "task", "asyncgen")
         }
-        self.note("report", sorted(context), sorted(described.items()))
+        # When in its turn an object goes is nobody's promise, nor who is the current task then. What has ended the
+        # loop keeps asyncio's frames, and with these objects, for longer.
+        ended_the_loop = isinstance(context.get("exception"), (SystemExit, KeyboardInterrupt))
+        if ended_the_loop:
+            described["exception"] = type(context["exception"]).__name__
+        turn = None if ended_the_loop else self.turn
+        self.reports.append(repr((turn, sorted(context), sorted(described.items()))))
 
     # Actions.
 
@@ -268,6 +281,10 @@ class World:
         """No two are due at the same time."""
         self.serial += 1
         return turns + self.serial / 1_000_000
+
+    def new_name(self) -> str:
+        self.serial += 1
+        return f"named-{self.serial}"
 
     def result(self, reference: tuple[Any, ...], value: Any) -> Any:
         return self.find(reference).set_result(value)
@@ -329,9 +346,9 @@ class World:
     def spawn(self, body: int, kind: str, context: int | None) -> Any:
         if len(self.tasks) >= MOST_TASKS:
             return "too many"
-        options: dict[str, Any] = {"name": f"named-{self.serial}"}
-        self.serial += 1
-        if context is not None:
+        options: dict[str, Any] = {"name": self.new_name()}
+        starts_eagerly = self.program.factory in ("eager", "native eager") and kind == "loop"
+        if context is not None and not starts_eagerly:  # see `task_programs.spawning`
             options["context"] = self.contexts[context]
         task = self.make_task(kind, self.body(body), options)
         self.keep(task, body)
@@ -365,6 +382,8 @@ class World:
 
     async def run_all(self, operations: tuple[Operation, ...]) -> None:
         for name, *arguments in operations:
+            if self.is_over:
+                return  # a coroutine that is thrown away does what is in its `finally` without a loop
             try:
                 found = await getattr(self, f"do_{name}")(*arguments)
             except BaseException as error:
@@ -412,7 +431,13 @@ class World:
         awaited = [self.awaitable(each) for each in described]
         # Named in this order: what comes out is in sets.
         self.note("waits for", [self.describe(each) for each in awaited])
-        return await asyncio.wait(awaited, timeout=timeout, return_when=WAIT_MODES[mode])
+        try:
+            return await asyncio.wait(awaited, timeout=timeout, return_when=WAIT_MODES[mode])
+        finally:
+            # `wait` looks at exceptions in the order of the set until it has found one: all count as seen.
+            for each in awaited:
+                if each.done() and not each.cancelled():
+                    each.exception()
 
     async def do_wait_for(self, described: tuple[Any, ...], turns: int | None) -> Any:
         timeout = None if turns is None else self.delay(turns)
@@ -493,8 +518,7 @@ class World:
         async with Group() as group:
             for body in bodies:
                 if len(self.tasks) < MOST_TASKS:
-                    self.serial += 1
-                    self.keep(group.create_task(self.body(body), name=f"named-{self.serial}"), body)
+                    self.keep(group.create_task(self.body(body), name=self.new_name()), body)
             await self.run_all(operations)
 
     # The run.
@@ -511,6 +535,7 @@ class World:
             if not self.program.abandons:
                 self.note(self.describe(item), self.outcome(item.result))
         self.loop.close()
+        self.is_over = True
         return self.trace
 
     def take_turns(self, count: int) -> None:
@@ -536,20 +561,21 @@ class World:
             self.loop.call_soon(self.tick, until)
 
     def forget(self) -> list[Any]:
-        """Let go of all. What is reported then comes in an order that nobody promises."""
-        before = len(self.trace)
+        """Let go of all. Returns what was reported, then and before."""
         self.futures.clear()
         self.tasks.clear()
         self.bodies.clear()
         self.made_by_factory.clear()
         self.seen.clear()
-        gc.collect()
-        return sorted(map(repr, self.trace[before:]))
+        for _ in range(3):
+            gc.collect()  # what a report has brought to life goes the next time
+        return sorted(self.reports)
 
 
 def run_program(make_loop: type[asyncio.AbstractEventLoop], program: Program) -> list[Any]:
     """Run a program on a fresh loop. Returns its trace."""
     gc.disable()
+    gc.freeze()  # the collection at the end has only this run to look through
     unraisable: list[Any] = []
     hook = sys.unraisablehook
     sys.unraisablehook = lambda context: unraisable.append((type(context.exc_value).__name__, str(context.exc_value)))
@@ -564,7 +590,7 @@ def run_program(make_loop: type[asyncio.AbstractEventLoop], program: Program) ->
     finally:
         sys.unraisablehook = hook
         gc.enable()
-    return [*trace, sorted(str(warning.message) for warning in warned), sorted(unraisable)]
+    return [*trace, sorted(str(warning.message).split("\n")[0] for warning in warned), sorted(unraisable)]
 
 
 def first_difference(one: list[Any], other: list[Any]) -> Iterator[str]:

@@ -1,8 +1,9 @@
 """Random programs of tasks and futures, as plain data: what `task_interpreter` runs.
 
 A program is a few bodies, each a sequence of operations, and the actions that start it. An operation or an action is a
-tuple of a name and arguments; the interpreter has a method of that name. Operations may wait, actions never do: callbacks
-and timers are made of actions alone. A body only starts bodies behind it, so that every program comes to an end.
+tuple of a name and arguments; the interpreter has a method of that name. Operations may wait, actions never do:
+callbacks and timers are made of actions alone. A body only starts bodies behind it, so that every program comes to an
+end.
 """
 
 from __future__ import annotations
@@ -34,13 +35,21 @@ delays = st.sampled_from([-1, 0, 1, 2, 3, 5])
 timeouts = st.one_of(st.none(), delays)
 contexts = st.sampled_from([None, None, 0, 1])
 raised = st.sampled_from(
-    ["KeyError", "ValueError", "TimeoutError", "CancelledError", "cancelled with message", "StopIteration", "Odd"]
-    + ["StopAsyncIteration", "SystemExit", "KeyboardInterrupt"]
+    [
+        "KeyError",
+        "ValueError",
+        "TimeoutError",
+        "CancelledError",
+        "cancelled with message",
+        "StopIteration",
+        "StopAsyncIteration",
+        "Odd",
+        "SystemExit",
+        "KeyboardInterrupt",
+    ]
 )
 set_exceptions = st.one_of(raised, st.sampled_from(["a class", "no exception"]))
-task_kinds = st.sampled_from(
-    ["loop", "loop", "loop", "asyncio", "native", "derived"] + ["eager", "eager derived"] * HAS_EAGER_TASKS
-)
+task_kinds = st.sampled_from(["loop", "loop", "loop", "asyncio", "native", "derived"])
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,6 +75,19 @@ def sequences(items: st.SearchStrategy[Any], longest: int, shortest: int = 0) ->
     return st.lists(items, min_size=shortest, max_size=longest).map(tuple)
 
 
+def spawning(first: int, last: int) -> st.SearchStrategy[Action]:
+    """Start a body as a task.
+
+    An eager one gets no context: one that is entered already can't be entered again, and CPython then leaves the task
+    that never was as the current one.
+    """
+    bodies = st.integers(first, last)
+    late = named("spawn", bodies, task_kinds, contexts)
+    if not HAS_EAGER_TASKS:
+        return late
+    return st.one_of(late, late, named("spawn", bodies, st.sampled_from(["eager", "eager derived"]), st.none()))
+
+
 @functools.cache
 def actions(body: int, depth: int) -> st.SearchStrategy[Action]:
     """What never waits. `body` is the one that does it: it may start those behind it."""
@@ -84,7 +106,7 @@ def actions(body: int, depth: int) -> st.SearchStrategy[Action]:
         named("list_tasks"),
     ]
     if body < BODIES - 1:
-        choices += [named("spawn", st.integers(body + 1, BODIES - 1), task_kinds, contexts)] * 2
+        choices += [spawning(body + 1, BODIES - 1)] * 2
     if depth:
         quiet = actions(body, depth - 1)
         inner = sequences(st.one_of(quiet, quiet, quiet, named("throw", raised)), 3, 1)
@@ -132,7 +154,10 @@ def operation(body: int, depth: int) -> st.SearchStrategy[Operation]:
         named("bare_yield"),
         named("sleep", delays),
         named("throw", raised),
-        named("yield_wrongly", st.one_of(st.sampled_from([("number",), ("generator",)]), references)),
+        named(
+            "yield_wrongly",
+            st.one_of(st.sampled_from([("number",), ("generator",), ("myself",)]), awaitables(body, 0, False)),
+        ),
         named("wait", several, timeouts, st.sampled_from(["any", "all", "exception"])),
         named("wait_for", awaited, timeouts),
         named("as_completed", several, timeouts, st.integers(0, 3)),
@@ -162,13 +187,13 @@ def whole_bodies(body: int) -> st.SearchStrategy[tuple[Operation, ...]]:
 def programs() -> st.SearchStrategy[Program]:
     """Whole programs."""
     factories = [None, None, None, "plain"] + ["eager", "native eager"] * HAS_EAGER_TASKS
-    spawn_first = named("spawn", st.just(0), task_kinds, contexts)
+    spawn_first = spawning(0, 0)
     return st.builds(
         Program,
         start=st.builds(
             lambda first, rest, timers: (first, *rest, *timers),
             spawn_first,
-            sequences(st.one_of(spawn_first, named("spawn", st.integers(1, BODIES - 1), task_kinds, contexts)), 3),
+            sequences(st.one_of(spawn_first, spawning(1, BODIES - 1)), 3),
             sequences(named("later", st.integers(1, 8), sequences(actions(0, 1), 3, 1)), 6, 2),
         ),
         bodies=st.tuples(*(whole_bodies(body) for body in range(BODIES))),

@@ -110,6 +110,9 @@ impl Task {
             // A bare `yield` lets the others run for a turn.
             return Self::schedule_step(slf);
         }
+        if awaited.is(slf) {
+            return Self::refuse(slf, &format!("Task cannot await on itself: {}", slf.repr()?));
+        }
         if Future::is_exact(awaited) || awaited.is_exact_instance_of::<Task>() {
             return Self::wait_for_native(slf, awaited.cast::<Future>()?);
         }
@@ -125,9 +128,6 @@ impl Task {
         }
         if !is_blocking {
             return Self::refuse(slf, &yielded_instead(slf, awaited.as_any())?);
-        }
-        if awaited.as_any().is(slf) {
-            return Self::refuse(slf, &format!("Task cannot await on itself: {}", slf.repr()?));
         }
         Future::add_waiter(awaited, slf)?;
         Self::now_waits_for(slf, awaited.as_any())
@@ -155,9 +155,6 @@ impl Task {
         }
         if !blocking.is_truthy()? {
             return Self::refuse(slf, &yielded_instead(slf, awaited)?);
-        }
-        if awaited.is(slf) {
-            return Self::refuse(slf, &format!("Task cannot await on itself: {}", slf.repr()?));
         }
         awaited.setattr(pyo3::intern!(py, "_asyncio_future_blocking"), false)?;
         let keywords = PyDict::new(py);
