@@ -181,7 +181,9 @@ fn normalise<'py>(exception: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> 
         return Ok(instance);
     }
     let message = "StopIteration interacts badly with generators and cannot be raised into a Future";
-    if cfg!(not(Py_3_12)) {
+    // Refused by asyncio up to 3.11.7 and 3.12.1, replaced by what a generator would make of it since.
+    let version = py.version_info();
+    if version < (3, 11, 8) || (version >= (3, 12) && version < (3, 12, 2)) {
         return Err(PyTypeError::new_err(message));
     }
     let replacement = PyRuntimeError::new_err(message).into_value(py).into_bound(py).into_any();
