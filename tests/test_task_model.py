@@ -27,7 +27,10 @@ REPRODUCIBLE: dict[str, Any] = {
 }
 
 
-@settings(max_examples=400, **REPRODUCIBLE)
+@pytest.mark.skipif(
+    sys.version_info[:2] == (3, 12), reason="asyncio 3.12 keeps another traceback of an exception that was given out"
+)
+@settings(max_examples=150, **REPRODUCIBLE)
 @given(programs())
 def test_a_program_leaves_the_same_trace_on_both_loops(program: Program) -> None:
     expected = run_program(asyncio.SelectorEventLoop, program)
