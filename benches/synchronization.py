@@ -10,11 +10,8 @@ from benches.in_process import Table, check
 table = Table("coordination", __name__)
 
 
-@table("Queue(16) put + get", quick=True)
-@within
-async def queue(count: int) -> int:
-    """Send through a bounded queue from a producer to a consumer."""
-    items: asyncio.Queue[int] = asyncio.Queue(16)
+async def send_through(items: asyncio.Queue[int], count: int) -> int:
+    """Send numbers through a bounded queue, from a producer to a consumer."""
 
     async def produce() -> None:
         for number in range(count):
@@ -25,23 +22,20 @@ async def queue(count: int) -> int:
         check(await items.get() == number, "an item was lost or came out of order")
     await producer
     return count
+
+
+@table("Queue(16) put + get", quick=True)
+@within
+async def queue(count: int) -> int:
+    """Send through a queue that holds several items."""
+    return await send_through(asyncio.Queue(16), count)
 
 
 @table("Queue(1) put + get")
 @within
 async def queue_of_one(count: int) -> int:
     """Send through a queue where each side waits for the other."""
-    items: asyncio.Queue[int] = asyncio.Queue(1)
-
-    async def produce() -> None:
-        for number in range(count):
-            await items.put(number)
-
-    producer = asyncio.create_task(produce())
-    for number in range(count):
-        check(await items.get() == number, "an item was lost or came out of order")
-    await producer
-    return count
+    return await send_through(asyncio.Queue(1), count)
 
 
 async def hold_in_turns(guard: asyncio.Lock | asyncio.Semaphore, at_most: int, count: int) -> int:

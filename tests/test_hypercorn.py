@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
 import logging
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from typing import Any
 import httpx
 import hypercorn
 import pytest
+from asgi_application import MEBIBYTE, Application, digest_of, mebibyte_in_pieces
 from hypercorn.asyncio import serve
 from recording_protocol import tls_contexts
 from server_programs import write_certificate
@@ -26,78 +26,6 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosedOK
 
 Run = Callable[[Awaitable[Any]], Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-
-MEBIBYTE = bytes(range(256)) * 4096
-
-
-class Application:
-    """An ASGI application that notes its life, answers, digests what it is sent, streams, and talks."""
-
-    def __init__(self) -> None:
-        self.life: list[str] = []
-        self.entered = asyncio.Event()
-        self.may_leave = asyncio.Event()
-        self.disconnected = asyncio.Event()
-
-    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
-        if scope["type"] == "lifespan":
-            await self.live(receive, send)
-        else:
-            await getattr(self, scope["path"].strip("/"))(scope, receive, send)
-
-    async def live(self, receive: Receive, send: Send) -> None:
-        for event in ("startup", "shutdown"):
-            assert (await receive())["type"] == f"lifespan.{event}"
-            self.life.append(event)
-            await send({"type": f"lifespan.{event}.complete"})
-
-    async def answer(self, scope: Message, _: Receive, send: Send, body: bytes | None = None) -> None:
-        if body is None:
-            body = f"{scope['scheme']} {scope['http_version']}".encode()
-        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/plain")]})
-        await send({"type": "http.response.body", "body": body})
-
-    async def digest(self, scope: Message, receive: Receive, send: Send) -> None:
-        state = hashlib.sha256()
-        more = True
-        while more:
-            message = await receive()
-            state.update(message.get("body", b""))
-            more = message.get("more_body", False)
-        await self.answer(scope, receive, send, state.hexdigest().encode())
-
-    async def stream(self, _: Message, __: Receive, send: Send) -> None:
-        await send({"type": "http.response.start", "status": 200, "headers": []})
-        for start in range(0, len(MEBIBYTE), 10_000):
-            await send({"type": "http.response.body", "body": MEBIBYTE[start : start + 10_000], "more_body": True})
-        await send({"type": "http.response.body", "body": b""})
-
-    async def slow(self, scope: Message, receive: Receive, send: Send) -> None:
-        self.entered.set()
-        await self.may_leave.wait()
-        await self.answer(scope, receive, send, b"at last")
-
-    async def forever(self, _: Message, receive: Receive, __: Send) -> None:
-        self.entered.set()
-        while (await receive())["type"] != "http.disconnect":
-            pass
-        self.disconnected.set()
-
-    async def fail(self, _: Message, __: Receive, ___: Send) -> None:
-        raise LookupError("nothing there")
-
-    async def talk(self, scope: Message, receive: Receive, send: Send) -> None:
-        assert scope["type"] == "websocket"
-        assert (await receive())["type"] == "websocket.connect"
-        await send({"type": "websocket.accept"})
-        while (message := await receive())["type"] == "websocket.receive":
-            if message.get("text") == "enough":
-                await send({"type": "websocket.close", "code": 1000})
-                return
-            await send({"type": "websocket.send", "text": message.get("text"), "bytes": message.get("bytes")})
 
 
 @dataclass
@@ -190,15 +118,11 @@ def test_a_request_is_answered(run: Run, options: dict[str, str], http2: bool) -
 
 @both_versions
 def test_a_mebibyte_is_sent_and_digested(run: Run, options: dict[str, str], http2: bool) -> None:
-    async def body() -> AsyncIterator[bytes]:
-        for start in range(0, len(MEBIBYTE), 10_000):
-            yield MEBIBYTE[start : start + 10_000]
-
     async def main() -> None:
         async with visited(options, http2=http2) as client:
-            for content in (MEBIBYTE, body()):
+            for content in (MEBIBYTE, mebibyte_in_pieces()):
                 response = await client.post("/digest", content=content)
-                assert response.text == hashlib.sha256(MEBIBYTE).hexdigest()
+                assert response.text == digest_of(MEBIBYTE)
 
     run(main())
 
@@ -217,7 +141,7 @@ def test_many_requests_run_at_once(run: Run, options: dict[str, str], http2: boo
     async def main() -> None:
         async with visited(options, http2=http2) as client:
             responses = await asyncio.gather(*(client.post("/digest", content=str(n).encode()) for n in range(40)))
-            digests = [hashlib.sha256(str(n).encode()).hexdigest() for n in range(40)]
+            digests = [digest_of(str(n).encode()) for n in range(40)]
             assert [response.text for response in responses] == digests
 
     run(main())

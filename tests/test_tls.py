@@ -1,4 +1,4 @@
-"""TLS over transports: handshakes, certificates, start_tls, shutting down, and what may go wrong in each.
+"""Connections over TLS: data, flow control, what a transport tells of its TLS, closing, and ends that go wrong.
 
 The certificates are of an authority that exists for these tests only. Where a peer has to misbehave it is a bare socket
 with TLS driven by hand.
@@ -20,15 +20,11 @@ from recording_protocol import (
     aborted,
     authority,
     connected,
-    drained,
-    serving,
     several_turns,
     tls_contexts,
 )
 
-Loop = asyncio.AbstractEventLoop
 Run = Callable[[Awaitable[Any]], Any]
-Reports = list[dict[str, Any]]
 
 MUCH = bytes(range(256)) * 16384
 
@@ -235,144 +231,6 @@ def test_a_server_may_ask_for_the_clients_certificate(
     run(main())
 
 
-@pytest.mark.parametrize(
-    ("trusting", "name", "message"),
-    [
-        ("the authority", "elsewhere.example", "Hostname mismatch"),
-        ("nobody", "localhost", "unable to get local issuer certificate"),
-        ("the machine's", "localhost", "unable to get local issuer certificate"),
-    ],
-)
-def test_a_certificate_that_does_not_verify_is_refused(
-    loop: Loop,
-    run: Run,
-    client_context: ssl.SSLContext,
-    server_context: ssl.SSLContext,
-    trusting: str,
-    name: str,
-    message: str,
-) -> None:
-    loop.set_debug(False)  # in debug mode a connection that fails on the server's side is reported
-    made: list[RecordingProtocol] = []
-
-    def factory() -> RecordingProtocol:
-        made.append(RecordingProtocol())
-        return made[-1]
-
-    nobody = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    contexts: dict[str, Any] = {"the authority": client_context, "nobody": nobody, "the machine's": True}
-
-    async def main() -> None:
-        async with serving(factory, ssl=server_context) as address:
-            with pytest.raises(ssl.SSLCertVerificationError, match=message):
-                await loop.create_connection(RecordingProtocol, *address, ssl=contexts[trusting], server_hostname=name)
-        assert [protocol.calls for protocol in made] == [[]], "the server's protocol is told of no connection"
-
-    run(main())
-
-
-def test_the_host_is_the_name_to_verify_unless_another_is_given(
-    loop: Loop, run: Run, client_context: ssl.SSLContext, server_context: ssl.SSLContext
-) -> None:
-    async def main() -> None:
-        async with serving(ssl=server_context) as address:
-            transport, protocol = await loop.create_connection(RecordingProtocol, *address, ssl=client_context)
-            transport.write(b"hello")
-            assert await protocol.receives(5) == b"hello"
-            transport.close()
-            await protocol.lost
-
-    run(main())
-
-
-@pytest.mark.parametrize("heard", [False, True])
-def test_a_peer_that_leaves_during_the_handshake_resets_it(
-    loop: Loop, run: Run, client_context: ssl.SSLContext, heard: bool
-) -> None:
-    async def main() -> None:
-        ours, peer = socket.socketpair()
-        peer.setblocking(False)
-        connecting = asyncio.ensure_future(
-            loop.create_connection(RecordingProtocol, sock=ours, ssl=client_context, server_hostname="x")
-        )
-        assert await loop.sock_recv(peer, 1 << 16 if heard else 1)
-        peer.close()
-        with pytest.raises(ConnectionResetError):
-            await connecting
-
-    run(main())
-
-
-def test_a_peer_that_speaks_something_else_is_an_ssl_error(
-    loop: Loop, run: Run, client_context: ssl.SSLContext
-) -> None:
-    async def main() -> None:
-        ours, peer = socket.socketpair()
-        with peer:
-            peer.send(b"HTTP/1.1 400 Bad Request\r\n\r\n")
-            with pytest.raises(ssl.SSLError, match=r"(?i)wrong.version.number"):
-                await loop.create_connection(RecordingProtocol, sock=ours, ssl=client_context, server_hostname="x")
-
-    run(main())
-
-
-def test_a_handshake_that_takes_too_long_is_aborted(loop: Loop, run: Run, client_context: ssl.SSLContext) -> None:
-    async def main() -> None:
-        ours, peer = socket.socketpair()
-        with peer:
-            message = r"^SSL handshake is taking longer than 0.01 seconds: aborting the connection$"
-            with pytest.raises(ConnectionAbortedError, match=message):
-                await loop.create_connection(
-                    RecordingProtocol, sock=ours, ssl=client_context, server_hostname="x", ssl_handshake_timeout=0.01
-                )
-
-    run(main())
-
-
-def test_a_server_drops_a_client_that_does_not_shake_hands(
-    loop: Loop, run: Run, server_context: ssl.SSLContext
-) -> None:
-    loop.set_debug(False)  # in debug mode a connection that fails on the server's side is reported
-
-    async def main() -> None:
-        async with serving(ssl=server_context, ssl_handshake_timeout=0.01) as address:
-            with socket.create_connection(address) as silent:
-                silent.setblocking(False)
-                assert await drained(silent) == b""
-
-    run(main())
-
-
-def test_cancelling_a_handshake_closes_the_connection(loop: Loop, run: Run, client_context: ssl.SSLContext) -> None:
-    async def main() -> None:
-        ours, peer = socket.socketpair()
-        peer.setblocking(False)
-        with peer:
-            connecting = asyncio.ensure_future(
-                loop.create_connection(RecordingProtocol, sock=ours, ssl=client_context, server_hostname="x")
-            )
-            await loop.sock_recv(peer, 1 << 16)
-            connecting.cancel()
-            with pytest.raises(asyncio.CancelledError):
-                await connecting
-            assert await drained(peer) == b""
-
-    run(main())
-
-
-@pytest.mark.parametrize("name", ["ssl_handshake_timeout", "ssl_shutdown_timeout"])
-@pytest.mark.parametrize("seconds", [0, -1])
-def test_timeouts_are_positive(loop: Loop, run: Run, client_context: ssl.SSLContext, name: str, seconds: int) -> None:
-    async def main() -> None:
-        ours, peer = socket.socketpair()
-        with ours, peer:
-            options: dict[str, Any] = {"ssl": client_context, "server_hostname": "x", name: seconds}
-            with pytest.raises(ValueError, match=f"^{name} should be a positive number, got {seconds}$"):
-                await loop.create_connection(RecordingProtocol, sock=ours, **options)
-
-    run(main())
-
-
 def test_a_peer_that_does_not_answer_the_shutdown_is_left_after_the_timeout(
     run: Run, client_context: ssl.SSLContext, server_context: ssl.SSLContext
 ) -> None:
@@ -444,86 +302,5 @@ def test_reading_can_be_paused(run: Run, secured: Connect) -> None:
             assert client.received == b""
             client.transport.resume_reading()
             assert await client.receives(len(MUCH)) == MUCH
-
-    run(main())
-
-
-def test_a_plain_connection_is_upgraded_on_both_sides(
-    loop: Loop, run: Run, client_context: ssl.SSLContext, server_context: ssl.SSLContext
-) -> None:
-    async def main() -> None:
-        async with connected() as (client, server):
-            client.transport.write(b"upgrade")
-            await server.receives(7)
-            secured = await asyncio.gather(
-                loop.start_tls(server.transport, server, server_context, server_side=True),
-                loop.start_tls(client.transport, client, client_context, server_hostname="localhost"),
-            )
-            server_tls, client_tls = secured
-            assert server_tls is not None
-            assert client_tls is not None
-            assert client_tls.get_protocol() is client
-            assert client_tls.get_extra_info("cipher") is not None
-            client_tls.write(b" and go on")
-            assert await server.receives(17) == b"upgrade and go on"
-            server_tls.write(b"gladly")
-            assert await client.receives(6) == b"gladly"
-            client_tls.close()
-            assert await client.lost is None
-            assert await server.lost is None
-            assert client.calls == ["connection_made", "data_received", "eof_received", "connection_lost"]
-
-    run(main())
-
-
-def test_an_upgrade_to_an_unverified_certificate_loses_the_connection(
-    loop: Loop, run: Run, client_context: ssl.SSLContext, server_context: ssl.SSLContext
-) -> None:
-    async def main() -> None:
-        async with connected() as (client, server):
-            results = await asyncio.gather(
-                loop.start_tls(server.transport, server, server_context, server_side=True),
-                loop.start_tls(client.transport, client, client_context, server_hostname="elsewhere.example"),
-                return_exceptions=True,
-            )
-            assert isinstance(results[0], OSError), "a reset, or what the alert of the client says"
-            assert isinstance(results[1], ssl.SSLCertVerificationError)
-            await several_turns()
-            for protocol in (client, server):
-                assert protocol.transport.is_closing()
-
-    run(main())
-
-
-def test_only_a_transport_of_the_loop_and_a_context_can_be_upgraded(
-    loop: Loop, run: Run, client_context: ssl.SSLContext
-) -> None:
-    async def main() -> None:
-        async with connected() as (client, server):
-            with pytest.raises(
-                TypeError, match=r"^sslcontext is expected to be an instance of ssl.SSLContext, got None"
-            ):
-                await loop.start_tls(client.transport, client, None)  # type: ignore[arg-type]
-            with pytest.raises(TypeError, match=r"^transport <.*> is not supported by start_tls\(\)$"):
-                await loop.start_tls(asyncio.Transport(), client, client_context)
-            client.transport.write(b"still plain")
-            assert await server.receives(11) == b"still plain"
-
-    run(main())
-
-
-def test_an_accepted_socket_is_secured(
-    loop: Loop, run: Run, client_context: ssl.SSLContext, server_context: ssl.SSLContext
-) -> None:
-    async def main() -> None:
-        ours, theirs = socket.socketpair()
-        (client, client_side), (server, server_side) = await asyncio.gather(
-            loop.create_connection(RecordingProtocol, sock=ours, ssl=client_context, server_hostname="localhost"),
-            loop.connect_accepted_socket(RecordingProtocol, theirs, ssl=server_context, ssl_handshake_timeout=60),
-        )
-        client.write(b"hello")
-        assert await server_side.receives(5) == b"hello"
-        server.close()
-        await asyncio.gather(client_side.lost, server_side.lost)
 
     run(main())

@@ -7,75 +7,20 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
 import re
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 import uvicorn
+from asgi_application import MEBIBYTE, Application, digest_of, mebibyte_in_pieces
 
-Loop = asyncio.AbstractEventLoop
 Run = Callable[[Awaitable[Any]], Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-
-MEBIBYTE = bytes(range(256)) * 4096
-
-
-class Application:
-    """An ASGI application that notes its life, answers, digests what it is sent, and streams."""
-
-    def __init__(self) -> None:
-        self.life: list[str] = []
-        self.entered = asyncio.Event()
-        self.may_leave = asyncio.Event()
-
-    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
-        if scope["type"] == "lifespan":
-            await self.live(receive, send)
-            return
-        assert scope["type"] == "http"
-        await getattr(self, scope["path"].strip("/"))(receive, send)
-
-    async def live(self, receive: Receive, send: Send) -> None:
-        for event in ("startup", "shutdown"):
-            assert (await receive())["type"] == f"lifespan.{event}"
-            self.life.append(event)
-            await send({"type": f"lifespan.{event}.complete"})
-
-    async def answer(self, _: Receive, send: Send, body: bytes = b"hello") -> None:
-        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/plain")]})
-        await send({"type": "http.response.body", "body": body})
-
-    async def digest(self, receive: Receive, send: Send) -> None:
-        state = hashlib.sha256()
-        more = True
-        while more:
-            message = await receive()
-            state.update(message.get("body", b""))
-            more = message.get("more_body", False)
-        await self.answer(receive, send, state.hexdigest().encode())
-
-    async def stream(self, _: Receive, send: Send) -> None:
-        await send({"type": "http.response.start", "status": 200, "headers": []})
-        for start in range(0, len(MEBIBYTE), 10_000):
-            await send({"type": "http.response.body", "body": MEBIBYTE[start : start + 10_000], "more_body": True})
-        await send({"type": "http.response.body"})
-
-    async def slow(self, receive: Receive, send: Send) -> None:
-        self.entered.set()
-        await self.may_leave.wait()
-        await self.answer(receive, send, b"at last")
-
-    async def fail(self, _: Receive, __: Send) -> None:
-        raise LookupError("nothing there")
 
 
 @contextlib.asynccontextmanager
@@ -108,7 +53,7 @@ def test_a_request_is_answered(run: Run) -> None:
     async def main() -> None:
         async with visited() as client:
             response = await client.get("/answer")
-            assert (response.status_code, response.text) == (200, "hello")
+            assert (response.status_code, response.text) == (200, "http 1.1")
             assert response.headers["server"] == "uvicorn"
 
     run(main())
@@ -124,15 +69,11 @@ def test_the_application_is_told_of_its_start_and_its_end(run: Run) -> None:
 
 
 def test_a_mebibyte_is_sent_and_digested(run: Run) -> None:
-    async def body() -> AsyncIterator[bytes]:
-        for start in range(0, len(MEBIBYTE), 10_000):
-            yield MEBIBYTE[start : start + 10_000]
-
     async def main() -> None:
         async with visited() as client:
-            for content in (MEBIBYTE, body()):
+            for content in (MEBIBYTE, mebibyte_in_pieces()):
                 response = await client.post("/digest", content=content)
-                assert response.text == hashlib.sha256(MEBIBYTE).hexdigest()
+                assert response.text == digest_of(MEBIBYTE)
 
     run(main())
 
@@ -149,7 +90,7 @@ def test_many_requests_run_at_once(run: Run) -> None:
     async def main() -> None:
         async with visited() as client:
             responses = await asyncio.gather(*(client.get("/answer") for _ in range(40)))
-            assert [response.text for response in responses] == ["hello"] * 40
+            assert [response.text for response in responses] == ["http 1.1"] * 40
 
     run(main())
 
@@ -163,7 +104,7 @@ def test_requests_that_come_in_one_packet_are_answered_in_turn(run: Run) -> None
             writer.write(request * 2 + request.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
             answers = await reader.read()
             assert answers.count(b"HTTP/1.1 200 OK") == 3
-            assert answers.count(b"hello") == 3
+            assert answers.count(b"http 1.1") == 3
             writer.close()
             await writer.wait_closed()
 
