@@ -9,7 +9,7 @@ use pyo3::types::PyTuple;
 
 use crate::cpython::asyncio;
 use crate::cpython::attached_cell::AttachedCell;
-use crate::cpython::context;
+use crate::cpython::{context, ownership};
 use crate::errors;
 use crate::event_loop::EventLoop;
 #[cfg(Py_3_14)]
@@ -93,12 +93,14 @@ impl Handle {
         if handle.cancelled(py) {
             return Ok(());
         }
-        let Some((function, arguments)) = handle.callback(py) else { return Ok(()) };
-        let result = context::run_in(handle.context.bind(py), || function.bind(py).call1(arguments.bind(py)));
+        let Some((function, arguments)) = handle.callback_to_run(slf) else { return Ok(()) };
+        let result = context::run_in(handle.context.bind(py), || {
+            if arguments.is_empty() { function.call0() } else { function.call1(&arguments) }
+        });
         match result {
             Ok(_) => Ok(()),
             Err(error) if errors::ends_the_loop(py, &error) => Err(error),
-            Err(error) => handle.report(slf, &error, &function, &arguments),
+            Err(error) => handle.report(slf, &error, function, arguments),
         }
     }
 
@@ -114,6 +116,17 @@ impl Handle {
         })
     }
 
+    /// The callback, taken out if nobody but the loop has the handle: then nobody sees that it is gone.
+    fn callback_to_run<'py>(&self, slf: &Bound<'py, Self>) -> Option<(Bound<'py, PyAny>, Bound<'py, PyTuple>)> {
+        let py = slf.py();
+        let callback = if ownership::is_sole_reference(slf) {
+            self.state.with(py, |state| state.callback.take()).map(|callback| (callback.function, callback.arguments))
+        } else {
+            self.callback(py)
+        };
+        callback.map(|(function, arguments)| (function.into_bound(py), arguments.into_bound(py)))
+    }
+
     fn source_traceback(&self, py: Python<'_>) -> Option<Py<PyAny>> {
         self.state.with(py, |state| state.debug.as_ref().map(|debug| debug.source_traceback.clone_ref(py)))
     }
@@ -122,12 +135,14 @@ impl Handle {
         &self,
         slf: &Bound<'_, Self>,
         error: &PyErr,
-        function: &Py<PyAny>,
-        arguments: &Py<PyTuple>,
+        function: Bound<'_, PyAny>,
+        arguments: Bound<'_, PyTuple>,
     ) -> PyResult<()> {
         let py = slf.py();
         let event_loop = self.event_loop.bind(py);
-        let description = describe(event_loop, function, arguments)?;
+        let (function, arguments) = (function.unbind(), arguments.unbind());
+        let description = describe(event_loop, &function, &arguments)?;
+        self.put_back(py, Callback { function, arguments });
         let message = format!("Exception in callback {description}");
         let mut details = vec![("handle", slf.as_any())];
         let source_traceback = self.source_traceback(py);
@@ -135,6 +150,18 @@ impl Handle {
             details.push(("source_traceback", source_traceback.bind(py)));
         }
         errors::report(event_loop, &message, error, &details)
+    }
+
+    /// The exception handler gets the handle, and may look at its callback.
+    fn put_back(&self, py: Python<'_>, callback: Callback) {
+        let unneeded = self.state.with(py, |state| {
+            if state.is_cancelled || state.callback.is_some() {
+                return Some(callback);
+            }
+            state.callback = Some(callback);
+            None
+        });
+        drop(unneeded);
     }
 
     /// The parts of the handle's repr, after the name of its class and, for a timer, its time.

@@ -49,6 +49,19 @@ impl Item {
         }
     }
 
+    /// Whether it is a step of a task.
+    pub fn is_task(&self) -> bool {
+        matches!(self, Self::Step(_) | Self::Wakeup(_))
+    }
+
+    /// Whether it is a step of a task that has failed, with an exception that nobody has looked at.
+    pub fn is_failed_task(&self, py: Python<'_>) -> bool {
+        match self {
+            Self::Step(task) | Self::Wakeup(task) => task.bind(py).as_super().get().has_unseen_exception(py),
+            _ => false,
+        }
+    }
+
     /// The object that runs, for reports in debug mode.
     pub fn object<'py>(&self, py: Python<'py>) -> Bound<'py, PyAny> {
         match self {
@@ -59,6 +72,20 @@ impl Item {
             Self::Accept(listener) => listener.bind(py).clone().into_any(),
             Self::Resume(operation) => operation.bind(py).clone().into_any(),
             Self::Step(task) | Self::Wakeup(task) => task.bind(py).clone().into_any(),
+        }
+    }
+
+    /// As [`Item::object`]. To drop the object is cheaper than to drop the item, which would have to look whether the
+    /// thread is attached.
+    pub fn into_object(self, py: Python<'_>) -> Bound<'_, PyAny> {
+        match self {
+            Self::Handle(handle) => handle.into_bound(py).into_any(),
+            Self::Start(transport) | Self::Read(transport) | Self::Write(transport) => {
+                transport.into_bound(py).into_any()
+            }
+            Self::Accept(listener) => listener.into_bound(py).into_any(),
+            Self::Resume(operation) => operation.into_bound(py).into_any(),
+            Self::Step(task) | Self::Wakeup(task) => task.into_bound(py).into_any(),
         }
     }
 

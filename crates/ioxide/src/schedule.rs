@@ -13,14 +13,17 @@ pub struct Schedule<T> {
     pub ready: ReadyQueue<T>,
     /// What runs at its time.
     pub timers: Timers<T>,
-    has_polled: bool,
+    /// So many turns may go by without a poll.
+    turns_until_poll: u32,
 }
+
+/// How many turns in a row skip the poll at most. A signal that comes while nothing but native code runs is seen at the
+/// next poll; a poll every so many turns costs next to nothing.
+const MOST_TURNS_WITHOUT_POLL: u32 = 64;
 
 /// What the next turn does about the kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Poll {
-    /// Nothing: there is enough to run.
-    Skip,
     /// Looks what is ready, without waiting.
     Now,
     /// Waits until the deadline, or for as long as it takes.
@@ -31,30 +34,33 @@ impl<T> Schedule<T> {
     /// Makes an empty schedule.
     #[must_use]
     pub fn new() -> Self {
-        Self { ready: ReadyQueue::new(), timers: Timers::new(), has_polled: false }
+        Self { ready: ReadyQueue::new(), timers: Timers::new(), turns_until_poll: 0 }
     }
 
     /// Makes the next turn poll: what begins to run a loop wants to see its descriptors at once.
     pub fn poll_next_turn(&mut self) {
-        self.has_polled = false;
+        self.turns_until_poll = 0;
     }
 
-    /// Decides whether the next turn polls. A turn that has something to run needn't, unless `needs_poll`: there is a
+    /// Decides whether the next turn does without a poll. A turn that has something to run needn't, unless `needs_poll`: there is a
     /// descriptor to look at, or another thread to let in. It polls then like every turn of asyncio, for programs count
     /// on a descriptor's being served within so many turns.
-    pub fn next_poll(&mut self, needs_poll: bool) -> Poll {
-        if self.ready.is_empty() {
-            Poll::Wait(self.timers.next_deadline())
-        } else if needs_poll || !self.has_polled {
-            Poll::Now
-        } else {
-            Poll::Skip
+    pub fn skips_poll(&mut self, needs_poll: bool) -> bool {
+        if self.ready.is_empty() || needs_poll || self.turns_until_poll == 0 {
+            return false;
         }
+        self.turns_until_poll -= 1;
+        true
+    }
+
+    /// Tells what the poll of the next turn is.
+    pub fn next_poll(&mut self) -> Poll {
+        if self.ready.is_empty() { Poll::Wait(self.timers.next_deadline()) } else { Poll::Now }
     }
 
     /// Notes that a poll has just taken place.
     pub fn polled(&mut self) {
-        self.has_polled = true;
+        self.turns_until_poll = MOST_TURNS_WITHOUT_POLL;
     }
 
     /// Makes everything ready whose time has come, and returns how many items the turn has to run.
@@ -87,30 +93,38 @@ mod tests {
     #[test]
     fn an_idle_loop_waits_for_its_next_timer_or_for_ever() {
         let mut schedule: Schedule<u8> = Schedule::new();
-        assert_eq!(schedule.next_poll(true), Poll::Wait(None));
+        assert!(!schedule.skips_poll(false));
+        assert_eq!(schedule.next_poll(), Poll::Wait(None));
         schedule.timers.insert(9, 0);
-        assert_eq!(schedule.next_poll(true), Poll::Wait(Some(9)));
+        assert_eq!(schedule.next_poll(), Poll::Wait(Some(9)));
     }
 
     #[test]
     fn the_first_turn_polls_also_when_there_is_something_to_run() {
-        assert_eq!(busy().next_poll(false), Poll::Now);
+        let mut schedule = busy();
+        assert!(!schedule.skips_poll(false));
+        assert_eq!(schedule.next_poll(), Poll::Now);
     }
 
     #[test]
     fn a_busy_loop_polls_every_turn_if_there_is_a_reason() {
         let mut schedule = busy();
         schedule.polled();
-        assert_eq!(schedule.next_poll(true), Poll::Now);
+        assert!(!schedule.skips_poll(true));
+        assert_eq!(schedule.next_poll(), Poll::Now);
     }
 
     #[test]
-    fn a_busy_loop_without_a_reason_does_not_poll() {
+    fn a_busy_loop_without_a_reason_polls_once_in_a_while() {
         let mut schedule = busy();
+        for _ in 0..2 {
+            schedule.polled();
+            let skipped = (0..1000).take_while(|_| schedule.skips_poll(false)).count();
+            assert_eq!(skipped, MOST_TURNS_WITHOUT_POLL as usize);
+        }
         schedule.polled();
-        assert_eq!(schedule.next_poll(false), Poll::Skip);
         schedule.poll_next_turn();
-        assert_eq!(schedule.next_poll(false), Poll::Now);
+        assert!(!schedule.skips_poll(false));
     }
 
     #[test]

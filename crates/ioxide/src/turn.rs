@@ -29,6 +29,13 @@ pub trait Driver {
     /// other threads in.
     fn needs_poll(&self) -> bool;
 
+    /// A turn is about to poll: does what signals ask for that came meanwhile. Called before it is settled how long the
+    /// poll waits.
+    ///
+    /// # Errors
+    /// What the handling of a signal raises.
+    fn before_poll(&self) -> Result<(), Self::Error>;
+
     /// Whether the loop was told to stop, so that this turn mustn't wait.
     fn is_stopping(&self) -> bool;
 
@@ -88,8 +95,11 @@ pub fn turn<D: Driver>(driver: &D, events: &mut Events) -> Result<(), D::Error> 
 
 fn poll<D: Driver>(driver: &D, events: &mut Events) -> Result<(), D::Error> {
     let needs_poll = driver.needs_poll();
-    match driver.with_schedule(|schedule| schedule.next_poll(needs_poll)) {
-        Poll::Skip => return Ok(()),
+    if driver.with_schedule(|schedule| schedule.skips_poll(needs_poll)) {
+        return Ok(());
+    }
+    driver.before_poll()?;
+    match driver.with_schedule(|schedule| schedule.next_poll()) {
         Poll::Now => driver.poll(events, Some(0))?,
         Poll::Wait(_) if driver.is_stopping() => driver.poll(events, Some(0))?,
         Poll::Wait(deadline) => {

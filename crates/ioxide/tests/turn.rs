@@ -25,6 +25,7 @@ struct Loop {
     stopping: Cell<bool>,
     frozen_time: Cell<Option<Nanoseconds>>,
     note_when_asked_for_the_time: Cell<Option<&'static str>>,
+    note_before_poll: Cell<Option<&'static str>>,
     trace: RefCell<Vec<String>>,
 }
 
@@ -42,6 +43,7 @@ impl Loop {
             stopping: Cell::new(false),
             frozen_time: Cell::new(None),
             note_when_asked_for_the_time: Cell::default(),
+            note_before_poll: Cell::default(),
             trace: RefCell::default(),
         })
     }
@@ -89,6 +91,13 @@ impl Driver for Handle {
 
     fn needs_poll(&self) -> bool {
         !self.0.watchers.borrow().is_empty()
+    }
+
+    fn before_poll(&self) -> Result<(), Self::Error> {
+        if let Some(text) = self.0.note_before_poll.take() {
+            self.0.note_soon(text);
+        }
+        Ok(())
     }
 
     fn is_stopping(&self) -> bool {
@@ -255,6 +264,25 @@ fn what_a_clock_schedules_before_the_wait_ends_it() {
     event_loop.note_when_asked_for_the_time.set(Some("at once"));
     take_turn(&event_loop).unwrap();
     assert_eq!(event_loop.take_trace(), ["at once"]);
+}
+
+#[test]
+fn what_a_signal_schedules_is_not_slept_over() {
+    let event_loop = Loop::new();
+    event_loop.note_before_poll.set(Some("handled"));
+    take_turn(&event_loop).unwrap();
+    assert_eq!(event_loop.take_trace(), ["handled"]);
+}
+
+#[test]
+fn a_busy_loop_that_watches_nothing_still_sees_signals() {
+    let event_loop = Loop::new();
+    take_turn_that_keeps_busy(&event_loop);
+    event_loop.note_before_poll.set(Some("handled"));
+    for _ in 0..100 {
+        take_turn_that_keeps_busy(&event_loop);
+    }
+    assert_eq!(event_loop.take_trace(), ["handled"]);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! What exception objects carry, by the C API: attributes would go through `__setattr__` of the exception's class, which
 //! may refuse them.
 
+use pyo3::exceptions::{PyBaseException, PyStopIteration};
 use pyo3::ffi;
 use pyo3::prelude::*;
 
@@ -11,9 +12,19 @@ pub fn raised(exception: &Bound<'_, PyAny>) -> PyErr {
     PyErr::fetch(exception.py())
 }
 
+/// The `StopIteration` that ends an iteration with a value.
+///
+/// # Errors
+/// Out of memory.
+pub fn stop_iteration(value: &Bound<'_, PyAny>) -> PyResult<PyErr> {
+    // Given as it is, a tuple would be taken for the arguments, and an exception for the error itself.
+    let error = value.py().get_type::<PyStopIteration>().call1((value,))?;
+    Ok(PyErr::from_value(error))
+}
+
 /// An exception's traceback.
-pub fn traceback(exception: &Bound<'_, PyAny>) -> Option<Py<PyAny>> {
-    // SAFETY: the thread is attached, and callers have seen to it that this is an exception.
+pub fn traceback(exception: &Bound<'_, PyBaseException>) -> Option<Py<PyAny>> {
+    // SAFETY: the thread is attached, and the type says that this is an exception.
     let traceback = unsafe { ffi::PyException_GetTraceback(exception.as_ptr()) };
     // SAFETY: the function returns a new reference, or null.
     unsafe { Bound::from_owned_ptr_or_opt(exception.py(), traceback) }.map(Bound::unbind)
@@ -23,10 +34,10 @@ pub fn traceback(exception: &Bound<'_, PyAny>) -> Option<Py<PyAny>> {
 ///
 /// # Errors
 /// `TypeError` for what is no traceback.
-pub fn set_traceback(exception: &Bound<'_, PyAny>, traceback: Option<Py<PyAny>>) -> PyResult<()> {
+pub fn set_traceback(exception: &Bound<'_, PyBaseException>, traceback: Option<Py<PyAny>>) -> PyResult<()> {
     let py = exception.py();
     let traceback = traceback.unwrap_or_else(|| py.None());
-    // SAFETY: the thread is attached, and callers have seen to it that this is an exception.
+    // SAFETY: the thread is attached, and the type says that this is an exception.
     match unsafe { ffi::PyException_SetTraceback(exception.as_ptr(), traceback.as_ptr()) } {
         0 => Ok(()),
         _ => Err(PyErr::fetch(py)),

@@ -17,6 +17,10 @@ pub trait Finalize: PyClass {
     /// Where the class's own deallocation is kept once it was replaced.
     fn deallocation() -> &'static OnceLock<ffi::destructor>;
 
+    /// Whether `finalize` would do nothing. Asked of an object whose last reference has gone: no reference to it may be
+    /// made, and no code run.
+    fn has_nothing_to_do(slf: &Bound<'_, Self>) -> bool;
+
     /// The object is about to go, unless this keeps it. What is raised is reported as unraisable.
     ///
     /// # Errors
@@ -55,9 +59,16 @@ unsafe extern "C" fn finalize<T: Finalize>(object: *mut ffi::PyObject) {
 }
 
 unsafe extern "C" fn deallocate<T: Finalize>(object: *mut ffi::PyObject) {
+    // SAFETY: the interpreter calls this on an attached thread.
+    let py = unsafe { Python::assume_attached() };
+    // SAFETY: and with an object whose memory is whole. What is borrowed here ends before anything is done to it.
+    let dying = unsafe { Borrowed::from_ptr(py, object) };
+    // SAFETY: this is the deallocation of the class `T`, which those that are derived from it come to as well.
+    let dying = unsafe { dying.cast_unchecked::<T>() };
+    let is_quiet = T::has_nothing_to_do(&dying);
     // SAFETY: the interpreter calls this with an object whose last reference has gone. For a class derived from `T` its
     // finalizer has run by now, and isn't run again.
-    if unsafe { ffi::PyObject_CallFinalizerFromDealloc(object) } < 0 {
+    if !is_quiet && unsafe { ffi::PyObject_CallFinalizerFromDealloc(object) } < 0 {
         return; // the finalizer has kept it
     }
     let original = *T::deallocation().get().expect("put there when this function was");

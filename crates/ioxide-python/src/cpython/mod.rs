@@ -13,6 +13,7 @@ pub mod descriptor;
 pub mod exception;
 pub mod finalizer;
 pub mod live_tasks;
+pub mod ownership;
 pub mod recursion;
 pub mod socket;
 pub mod thread;

@@ -26,9 +26,7 @@ impl EventLoop {
         })?;
         Ok(!overrides)
     }
-}
 
-impl EventLoop {
     /// Makes a native future that belongs to this loop.
     ///
     /// # Errors

@@ -59,6 +59,9 @@ impl EventLoop {
     /// Only what is to end the run of the loop.
     pub(super) fn receive_lookups(slf: &Bound<'_, Self>) -> PyResult<()> {
         let py = slf.py();
+        if slf.get().lookups.with(py, |lookups| lookups.futures.is_empty()) {
+            return Ok(());
+        }
         for Lookup { ticket, answer } in slf.get().mailbox.receive() {
             let future = slf.get().lookups.with(py, |lookups| lookups.futures.remove(&ticket));
             let Some(future) = future else { continue };

@@ -1,5 +1,6 @@
 //! What a turn does, for Python: the [`Driver`] of the core crate's turn.
 
+use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -9,8 +10,10 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 use super::EventLoop;
-use crate::cpython::thread;
+use crate::cpython::current_task;
+use crate::cpython::thread::Company;
 use crate::errors;
+use crate::handle::Handle;
 use crate::item::Item;
 
 /// Takes a loop's turns on the thread that is attached.
@@ -18,6 +21,12 @@ pub struct LoopDriver<'a, 'py> {
     event_loop: &'a Bound<'py, EventLoop>,
     reactor: Arc<Reactor>,
     clock: Clock<'py>,
+    company: Company,
+    /// A task that has taken its step is still the current one. Of tasks that follow each other, in one turn or in
+    /// several, each takes the place of the one before; before anything else runs the place is emptied, also before a
+    /// task goes that has a failure to report. To empty it after each step would cost as much as all the rest of knowing
+    /// the current task.
+    has_current_task: Cell<bool>,
 }
 
 /// Whose clock the loop goes by.
@@ -43,7 +52,13 @@ impl<'a, 'py> LoopDriver<'a, 'py> {
         } else {
             Clock::Overridden
         };
-        Ok(Self { event_loop, reactor, clock })
+        Ok(Self {
+            event_loop,
+            reactor,
+            clock,
+            company: Company::of_this_thread(py),
+            has_current_task: Cell::new(false),
+        })
     }
 
     /// Takes one turn.
@@ -51,18 +66,37 @@ impl<'a, 'py> LoopDriver<'a, 'py> {
     /// # Errors
     /// What ends the run of the loop.
     pub fn turn(&self, events: &mut Events) -> PyResult<()> {
-        // A signal that came while no Python code ran has its handler run here.
-        self.event_loop.py().check_signals()?;
         ioxide::turn(self, events)
+    }
+
+    /// No task is the current one any more. To be called after the last turn, also if that failed.
+    ///
+    /// # Errors
+    /// What hashing the loop raises.
+    pub fn clear_current_task(&self) -> PyResult<()> {
+        if self.has_current_task.replace(false) { current_task::clear(self.event_loop.as_any()) } else { Ok(()) }
     }
 
     /// Runs `item`. What it fails with is reported, unless it ends the loop: one connection mustn't end all of them. A
     /// handle has reported for itself, and what comes out of it did so on purpose.
-    fn run_and_report(&self, item: &Item) -> PyResult<()> {
+    fn run_and_report(&self, item: Item) -> PyResult<()> {
         let py = self.event_loop.py();
-        match item.run(py) {
-            Err(error) if !matches!(item, Item::Handle(_)) && !errors::ends_the_loop(py, &error) => {
-                let object = item.object(py);
+        if item.is_task() {
+            self.has_current_task.set(true);
+        } else {
+            self.clear_current_task()?;
+        }
+        if let Item::Handle(handle) = item {
+            return Handle::run(&handle.into_bound(py));
+        }
+        let result = item.run(py);
+        if item.is_failed_task(py) {
+            self.clear_current_task()?;
+        }
+        let object = item.into_object(py);
+        match result {
+            Err(error) if !errors::ends_the_loop(py, &error) => {
+                self.clear_current_task()?;
                 let description = object.repr().map_or_else(|_| "<repr() failed>".to_owned(), |repr| repr.to_string());
                 let message = format!("Exception in callback {description}");
                 errors::report(self.event_loop, &message, &error, &[])
@@ -72,11 +106,11 @@ impl<'a, 'py> LoopDriver<'a, 'py> {
     }
 
     /// In debug mode: runs `item` and warns if that took long.
-    fn run_and_measure(&self, item: &Item) -> PyResult<()> {
+    fn run_and_measure(&self, item: Item) -> PyResult<()> {
         let event_loop = self.event_loop;
         let py = event_loop.py();
         let object = item.object(py);
-        if let Item::Handle(handle) = item {
+        if let Item::Handle(handle) = &item {
             event_loop.setattr("_current_handle", handle)?;
         }
         let began = self.time()?;
@@ -101,7 +135,13 @@ impl Driver for LoopDriver<'_, '_> {
 
     fn needs_poll(&self) -> bool {
         let py = self.event_loop.py();
-        self.event_loop.get().watched.with(py, |watched| !watched.is_empty()) || !thread::is_alone(py)
+        self.event_loop.get().watched.with(py, |watched| !watched.is_empty()) || !self.company.is_alone(py)
+    }
+
+    fn before_poll(&self) -> PyResult<()> {
+        self.clear_current_task()?;
+        // A signal that came while no Python code ran has its handler run here.
+        self.event_loop.py().check_signals()
     }
 
     fn is_stopping(&self) -> bool {
@@ -117,6 +157,7 @@ impl Driver for LoopDriver<'_, '_> {
             Clock::Monotonic { attributes: None } => false,
         };
         if is_patched {
+            self.clear_current_task()?;
             let seconds: f64 = self.event_loop.call_method0("time")?.extract()?;
             return Ok(clock::from_seconds(seconds));
         }
@@ -137,7 +178,7 @@ impl Driver for LoopDriver<'_, '_> {
 
     fn poll(&self, events: &mut Events, timeout: Option<Nanoseconds>) -> PyResult<()> {
         let py = self.event_loop.py();
-        let result = if timeout == Some(0) && thread::is_alone(py) {
+        let result = if timeout == Some(0) && self.company.is_alone(py) {
             // It doesn't wait, and there is nobody to let in.
             self.reactor.poll(events, timeout)
         } else {
@@ -156,6 +197,6 @@ impl Driver for LoopDriver<'_, '_> {
     }
 
     fn run(&self, item: Item) -> PyResult<()> {
-        if self.event_loop.get().is_debug() { self.run_and_measure(&item) } else { self.run_and_report(&item) }
+        if self.event_loop.get().is_debug() { self.run_and_measure(item) } else { self.run_and_report(item) }
     }
 }

@@ -53,20 +53,22 @@ impl EventLoop {
         let driver = LoopDriver::new(slf)?;
         let running = Running::begin(event_loop, slf.py())?;
         let mut events = Events::new();
-        loop {
-            driver.turn(&mut events)?;
-            if event_loop.is_stopping.load(Ordering::Relaxed) {
-                break;
+        let result = loop {
+            let result = driver.turn(&mut events);
+            if result.is_err() || event_loop.is_stopping.load(Ordering::Relaxed) {
+                break result;
             }
-        }
+        };
         drop(running);
-        Ok(())
+        result.and(driver.clear_current_task())
     }
 
     /// Takes one turn.
     fn _run_once(slf: &Bound<'_, Self>) -> PyResult<()> {
         slf.get().schedule.with(slf.py(), ioxide::Schedule::poll_next_turn);
-        LoopDriver::new(slf)?.turn(&mut Events::new())
+        let driver = LoopDriver::new(slf)?;
+        let result = driver.turn(&mut Events::new());
+        result.and(driver.clear_current_task())
     }
 
     /// Tells the loop to stop after the turn that is under way, or after the first one if it doesn't run yet.

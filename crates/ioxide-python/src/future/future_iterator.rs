@@ -1,12 +1,13 @@
 //! What `await future` iterates over: it yields the future to the task once, and then gives its result.
 
-use pyo3::exceptions::{PyDeprecationWarning, PyRuntimeError, PyStopIteration, PyTypeError};
+use pyo3::exceptions::{PyBaseException, PyDeprecationWarning, PyRuntimeError, PyStopIteration, PyTypeError};
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::{PyTuple, PyType};
 
 use super::Future;
 use crate::cpython::attached_cell::AttachedCell;
+use crate::cpython::exception;
 
 /// The iterator of one `await`.
 #[pyclass(frozen, module = "ioxide._ioxide")]
@@ -55,7 +56,7 @@ impl FutureIterator {
         drop(self.future.replace(py, None));
         let result = future.get().take_result(py)?;
         // To end without a value is cheaper: no StopIteration is made.
-        if result.is_none() { Ok(None) } else { Err(PyStopIteration::new_err((result.unbind(),))) }
+        if result.is_none() { Ok(None) } else { Err(exception::stop_iteration(&result)?) }
     }
 
     /// As `__next__`: what is sent is of no concern.
@@ -97,15 +98,15 @@ impl FutureIterator {
             }
             Err(_) => r#type.clone(),
         };
-        if !exception.is_instance_of::<pyo3::exceptions::PyBaseException>() {
+        let Ok(exception) = exception.cast_into::<PyBaseException>() else {
             return Err(PyTypeError::new_err(
                 "exceptions must be classes deriving BaseException or instances of such a class",
             ));
-        }
+        };
         if let Some(tb) = tb {
-            exception.setattr("__traceback__", tb)?;
+            exception::set_traceback(&exception, Some(tb.unbind()))?;
         }
-        Err(PyErr::from_value(exception))
+        Err(PyErr::from_value(exception.into_any()))
     }
 
     /// Ends the iteration.

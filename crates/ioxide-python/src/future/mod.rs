@@ -98,9 +98,20 @@ impl Future {
         if is_initialised { Ok(()) } else { Err(PyRuntimeError::new_err("Future object is not initialized.")) }
     }
 
+    /// What `result` and `exception` look at first: they have an error of their own for an object that isn't initialised.
+    fn check_asked(&self, py: Python<'_>) -> PyResult<()> {
+        let is_initialised = self.state.with(py, |state| state.event_loop.is_some());
+        if is_initialised { Ok(()) } else { Err(invalid_state(py, "Future object is not initialized.")?) }
+    }
+
     /// Whether the future has neither finished nor been cancelled.
     pub fn is_pending(&self, py: Python<'_>) -> bool {
         self.state.with(py, |state| matches!(state.outcome, Outcome::Pending))
+    }
+
+    /// Whether the future failed and nobody has looked at the exception, so that its end is to be reported.
+    pub fn has_unseen_exception(&self, py: Python<'_>) -> bool {
+        self.state.with(py, |state| state.log_traceback)
     }
 
     /// Whether an object is of exactly this class, so that nothing of it is overridden. Tasks have their own.
@@ -133,23 +144,19 @@ impl Future {
     /// The result. Raises the exception that was set, `CancelledError` if the future was cancelled, and
     /// `InvalidStateError` while it is pending.
     fn result<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        if !self.state.with(py, |state| state.event_loop.is_some()) {
-            return Err(invalid_state(py, "Future object is not initialized.")?);
-        }
+        self.check_asked(py)?;
         self.take_result(py)
     }
 
     /// The exception that was set, `None` if there is a result instead. Raises `CancelledError` if the future was
     /// cancelled, and `InvalidStateError` while it is pending.
     fn exception<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
-        if !self.state.with(py, |state| state.event_loop.is_some()) {
-            return Err(invalid_state(py, "Future object is not initialized.")?);
-        }
+        self.check_asked(py)?;
         let found = self.state.with(py, |state| match &state.outcome {
             Outcome::Pending => Err(false),
             Outcome::Cancelled => Err(true),
             Outcome::Result(_) => Ok(None),
-            Outcome::Exception(exception, _) => Ok(Some(exception.clone_ref(py))),
+            Outcome::Exception(exception, _) => Ok(Some(exception.clone_ref(py).into_any())),
         });
         match found {
             Ok(exception) => {
@@ -239,6 +246,10 @@ impl Finalize for Future {
     fn deallocation() -> &'static OnceLock<pyo3::ffi::destructor> {
         static DEALLOCATION: OnceLock<pyo3::ffi::destructor> = OnceLock::new();
         &DEALLOCATION
+    }
+
+    fn has_nothing_to_do(slf: &Bound<'_, Self>) -> bool {
+        !slf.get().has_unseen_exception(slf.py())
     }
 
     fn finalize(slf: &Bound<'_, Self>) -> PyResult<()> {

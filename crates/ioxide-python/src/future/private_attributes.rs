@@ -59,7 +59,7 @@ impl Future {
     #[getter]
     fn _exception(&self, py: Python<'_>) -> Option<Py<PyAny>> {
         self.state.with(py, |state| match &state.outcome {
-            Outcome::Exception(exception, _) => Some(exception.clone_ref(py)),
+            Outcome::Exception(exception, _) => Some(exception.clone_ref(py).into_any()),
             _ => None,
         })
     }

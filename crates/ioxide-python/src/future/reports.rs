@@ -5,7 +5,7 @@ use pyo3::types::PyDict;
 
 use super::Future;
 use super::state::Outcome;
-use crate::cpython::{asyncio, exception};
+use crate::cpython::asyncio;
 
 /// `<Future pending …>`, by the standard library's own words.
 pub fn describe(future: &Bound<'_, Future>) -> PyResult<String> {
@@ -26,16 +26,11 @@ impl Future {
         let unseen = slf.get().state.with(py, |state| {
             let is_unseen = std::mem::replace(&mut state.log_traceback, false);
             match &state.outcome {
-                Outcome::Exception(exception, traceback) if is_unseen => {
-                    Some((exception.clone_ref(py), traceback.as_ref().map(|traceback| traceback.clone_ref(py))))
-                }
+                Outcome::Exception(exception, _) if is_unseen => Some(exception.clone_ref(py)),
                 _ => None,
             }
         });
-        let Some((exception, traceback)) = unseen else { return Ok(()) };
-        if traceback.is_some() {
-            exception::set_traceback(exception.bind(py), traceback)?;
-        }
+        let Some(exception) = unseen else { return Ok(()) };
         let context = PyDict::new(py);
         let name = slf.get_type().name()?;
         context.set_item("message", format!("{name} exception was never retrieved"))?;

@@ -1,6 +1,6 @@
 //! How a future ends, and what whoever asks then gets.
 
-use pyo3::exceptions::{PyRuntimeError, PyTypeError};
+use pyo3::exceptions::{PyBaseException, PyRuntimeError, PyStopIteration, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::PyType;
 
@@ -23,7 +23,7 @@ impl Future {
             Pending,
             Cancelled,
             Result(Py<PyAny>),
-            Exception(Py<PyAny>, Option<Py<PyAny>>),
+            Exception(Py<PyBaseException>, Option<Py<PyAny>>),
         }
         let found = self.state.with(py, |state| match &mut state.outcome {
             Outcome::Pending => Found::Pending,
@@ -44,7 +44,7 @@ impl Future {
             Found::Exception(exception, traceback) => {
                 let exception = exception.into_bound(py);
                 exception::set_traceback(&exception, traceback)?;
-                Ended::Error(exception)
+                Ended::Error(exception.into_any())
             }
         })
     }
@@ -168,16 +168,16 @@ impl Future {
 }
 
 /// An exception of what `set_exception` takes: an instance, or a class of which one is made.
-fn normalise<'py>(exception: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+fn normalise<'py>(exception: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyBaseException>> {
     let py = exception.py();
     let instance = match exception.cast::<PyType>() {
-        Ok(class) if class.is_subclass_of::<pyo3::exceptions::PyBaseException>()? => class.call0()?,
+        Ok(class) if class.is_subclass_of::<PyBaseException>()? => class.call0()?,
         _ => exception.clone(),
     };
-    if !instance.is_instance_of::<pyo3::exceptions::PyBaseException>() {
+    let Ok(instance) = instance.cast_into::<PyBaseException>() else {
         return Err(PyTypeError::new_err("invalid exception object"));
-    }
-    if !instance.is_instance_of::<pyo3::exceptions::PyStopIteration>() {
+    };
+    if !instance.is_instance_of::<PyStopIteration>() {
         return Ok(instance);
     }
     let message = "StopIteration interacts badly with generators and cannot be raised into a Future";
@@ -186,7 +186,7 @@ fn normalise<'py>(exception: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> 
     if version < (3, 11, 8) || (version >= (3, 12) && version < (3, 12, 2)) {
         return Err(PyTypeError::new_err(message));
     }
-    let replacement = PyRuntimeError::new_err(message).into_value(py).into_bound(py).into_any();
+    let replacement = PyRuntimeError::new_err(message).into_value(py).into_bound(py);
     replacement.setattr("__cause__", &instance)?;
     replacement.setattr("__context__", &instance)?;
     Ok(replacement)

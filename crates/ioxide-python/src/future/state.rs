@@ -1,5 +1,6 @@
 //! What a future holds.
 
+use pyo3::exceptions::PyBaseException;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 
@@ -31,7 +32,7 @@ pub(super) enum Outcome {
     Cancelled,
     Result(Py<PyAny>),
     /// The exception, and its traceback for the first who gets it.
-    Exception(Py<PyAny>, Option<Py<PyAny>>),
+    Exception(Py<PyBaseException>, Option<Py<PyAny>>),
 }
 
 /// What few futures have.

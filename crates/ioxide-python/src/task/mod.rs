@@ -72,6 +72,24 @@ impl State {
             logs_destroyed_pending: true,
         }
     }
+
+    /// Of a task that hasn't begun, with a copy of the current context if it is given none.
+    fn of(
+        coroutine: &Bound<'_, PyAny>,
+        name: Option<&Bound<'_, PyAny>>,
+        context: Option<Bound<'_, PyAny>>,
+    ) -> PyResult<Self> {
+        let context = match context.filter(|context| !context.is_none()) {
+            Some(context) => context.unbind(),
+            None => context::copy_current(coroutine.py())?,
+        };
+        let name = Name::of(name)?;
+        Ok(Self { coroutine: Some(coroutine.clone().unbind()), context: Some(context), name, ..Self::new() })
+    }
+}
+
+fn no_coroutine(object: &Bound<'_, PyAny>) -> PyResult<PyErr> {
+    Ok(PyTypeError::new_err(format!("a coroutine was expected, got {}", object.repr()?)))
 }
 
 impl Name {
@@ -97,10 +115,13 @@ impl Task {
         name: Option<&Bound<'py, PyAny>>,
         context: Option<Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, Self>> {
+        if !coroutine::is_coroutine(coroutine)? {
+            return Err(no_coroutine(coroutine)?);
+        }
+        let state = State::of(coroutine, name, context)?;
         let future = Future::of_native_loop(event_loop)?;
-        let parts = PyClassInitializer::from(future).add_subclass(Self { state: AttachedCell::new(State::new()) });
+        let parts = PyClassInitializer::from(future).add_subclass(Self { state: AttachedCell::new(state) });
         let task = Bound::new(event_loop.py(), parts)?;
-        Self::prepare(&task, coroutine, name, context)?;
         Self::schedule_first_step(&task)?;
         Ok(task)
     }
@@ -115,14 +136,9 @@ impl Task {
         let py = slf.py();
         if !coroutine::is_coroutine(coroutine)? {
             slf.get().state.with(py, |state| state.logs_destroyed_pending = false);
-            return Err(PyTypeError::new_err(format!("a coroutine was expected, got {}", coroutine.repr()?)));
+            return Err(no_coroutine(coroutine)?);
         }
-        let context = match context.filter(|context| !context.is_none()) {
-            Some(context) => context.unbind(),
-            None => context::copy_current(py)?,
-        };
-        let name = Name::of(name)?;
-        let state = State { coroutine: Some(coroutine.clone().unbind()), context: Some(context), name, ..State::new() };
+        let state = State::of(coroutine, name, context)?;
         // What ran up to here may have initialised the task as well.
         slf.get().unregister(py);
         drop(slf.get().state.replace(py, state));
@@ -314,6 +330,12 @@ impl Finalize for Task {
     fn deallocation() -> &'static OnceLock<pyo3::ffi::destructor> {
         static DEALLOCATION: OnceLock<pyo3::ffi::destructor> = OnceLock::new();
         &DEALLOCATION
+    }
+
+    fn has_nothing_to_do(slf: &Bound<'_, Self>) -> bool {
+        let py = slf.py();
+        let is_registered = slf.get().state.with(py, |state| state.registration.is_some());
+        !is_registered && !slf.as_super().get().is_pending(py) && Future::has_nothing_to_do(slf.as_super())
     }
 
     fn finalize(slf: &Bound<'_, Self>) -> PyResult<()> {

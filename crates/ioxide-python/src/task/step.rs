@@ -11,7 +11,8 @@ use crate::errors;
 use crate::future::{self, Ended, Future};
 
 impl Task {
-    /// The ready queue has come to the task: takes a step, in the task's context.
+    /// The ready queue has come to the task: takes a step, in the task's context. It stays the loop's current task: the
+    /// loop sees to it that another takes its place, or none.
     ///
     /// # Errors
     /// Only what is to end the run of the loop, and `InvalidStateError` if the task is done.
@@ -34,10 +35,8 @@ impl Task {
     /// Takes a step as the current task of the loop, and in the task's context.
     fn step_as_current(slf: &Bound<'_, Self>, exception: Option<Bound<'_, PyAny>>) -> PyResult<()> {
         let py = slf.py();
-        let event_loop = slf.as_super().get().event_loop(py)?;
-        current_task::set(&event_loop, slf.as_any())?;
-        let stepped = context::run_in(&slf.get().context(py), || Self::begin_step(slf, exception));
-        stepped.and(current_task::clear(&event_loop))
+        current_task::set(&slf.as_super().get().event_loop(py)?, slf.as_any())?;
+        context::run_in(&slf.get().context(py), || Self::begin_step(slf, exception))
     }
 
     /// Takes a step. The context is entered already, and the task is its loop's current one.

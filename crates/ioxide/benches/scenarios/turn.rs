@@ -56,6 +56,10 @@ impl Driver for Counting {
         self.watches
     }
 
+    fn before_poll(&self) -> Result<(), Infallible> {
+        Ok(())
+    }
+
     fn is_stopping(&self) -> bool {
         false
     }

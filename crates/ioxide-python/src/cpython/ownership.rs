@@ -1,0 +1,11 @@
+//! Who holds an object.
+
+use pyo3::ffi;
+use pyo3::prelude::*;
+
+/// Whether `object` is the only reference to what it refers to, so that nobody else sees what becomes of that. On a
+/// free-threaded build, where a count says less, the answer may be `false` though it is.
+pub fn is_sole_reference<T>(object: &Bound<'_, T>) -> bool {
+    // SAFETY: the object is alive, and the thread attached; the function only reads its count.
+    unsafe { ffi::Py_REFCNT(object.as_ptr()) == 1 }
+}
