@@ -41,6 +41,7 @@ LOOPS = {
         Loop("zuvloop", "zuvloop", "zuvloop:new_event_loop", python=(3, 14)),
         Loop("zloop", "zloop", "zloop:new_event_loop", python=(3, 14)),
         Loop("ioxide", "ioxide", "ioxide:new_event_loop"),
+        Loop("ioxide installed", "ioxide", "ioxide:new_event_loop", prepare="ioxide:install"),
     )
 }
 

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from ioxide._install import install, native, uninstall
 from ioxide._ioxide import Future, Handle, SocketTransport, Task, TimerHandle, __version__
 from ioxide._loop import Loop, new_event_loop
 from ioxide._policy import EventLoopPolicy
@@ -24,6 +25,9 @@ __all__ = [
     "TimerHandle",
     "WritePipeTransport",
     "__version__",
+    "install",
+    "native",
     "new_event_loop",
     "run",
+    "uninstall",
 ]

@@ -7,6 +7,7 @@ Where a name's form depends on the version of Python, what is defined here has o
 from __future__ import annotations
 
 import asyncio
+import inspect
 import itertools
 import reprlib
 import socket
@@ -39,6 +40,8 @@ else:
     SSL_SOCKET = ssl.SSLSocket
 
 __all__ = [
+    "COROUTINE_MARK",
+    "INSPECTED_COROUTINE_MARK",
     "SENDFILE_NATIVE",
     "SSL_SOCKET",
     "DefaultEventLoopPolicy",
@@ -66,10 +69,12 @@ __all__ = [
     "is_inet_address",
     "logger",
     "numeric_address",
+    "set_result_unless_cancelled",
     "set_running_loop",
     "show_native_tasks",
     "task_get_stack",
     "task_print_stack",
+    "wrap_awaitable",
 ]
 
 TransportSocket = trsock.TransportSocket
@@ -78,6 +83,8 @@ UnixReadPipeTransport: Any = unix_events._UnixReadPipeTransport  # type: ignore[
 UnixWritePipeTransport: Any = unix_events._UnixWritePipeTransport  # type: ignore[attr-defined]
 UnixSubprocessTransport: Any = unix_events._UnixSubprocessTransport  # type: ignore[attr-defined]
 SENDFILE_NATIVE = constants._SendfileMode.TRY_NATIVE
+COROUTINE_MARK = getattr(coroutines, "_is_coroutine", None)
+INSPECTED_COROUTINE_MARK = getattr(inspect, "_is_coroutine_mark", None)
 coroutine_debug_mode = coroutines._is_debug_mode  # type: ignore[attr-defined]
 
 if TYPE_CHECKING:
@@ -198,6 +205,12 @@ def describe_task(task: Any) -> str:
     return description
 
 
+async def wrap_awaitable(awaitable: Any) -> Any:
+    """Await what isn't a coroutine, for a task that needs one."""
+    return await awaitable
+
+
+set_result_unless_cancelled: Callable[[Any, Any], None] = futures._set_result_unless_cancelled  # type: ignore[attr-defined]
 get_loop_of: Callable[[Any], Any] = futures._get_loop  # type: ignore[attr-defined]
 task_get_stack: Callable[[Any, Any], Any] = base_tasks._task_get_stack
 task_print_stack: Callable[[Any, Any, Any], Any] = base_tasks._task_print_stack

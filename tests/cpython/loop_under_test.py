@@ -26,9 +26,12 @@ from types import SimpleNamespace
 from typing import Any
 
 STOCK = "asyncio"
+# ioxide's loop, and what else of ioxide's there is: see `natives.py`.
+NATIVES = "ioxide-natives"
 KNOWN = {
     STOCK: "asyncio:SelectorEventLoop",
     "ioxide": "ioxide:Loop",
+    NATIVES: "ioxide:Loop",
     "uvloop": "uvloop:Loop",
     "rloop": "rloop:RLoop",
     "rsloop": "rsloop:Loop",

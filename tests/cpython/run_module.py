@@ -19,7 +19,7 @@ import warnings
 from collections.abc import Callable
 from typing import IO, Any
 
-from loop_under_test import StandIn, close_without_private_names, spare_of_child_watchers
+from loop_under_test import NATIVES, StandIn, close_without_private_names, spare_of_child_watchers
 
 # A module of this name can be imported by child processes that unpickle something of ours.
 PolicyBase: Any = getattr(asyncio.events, "_BaseDefaultEventLoopPolicy", None) or asyncio.DefaultEventLoopPolicy
@@ -29,7 +29,8 @@ def put_in_place(name: str, made: Callable[[], None]) -> None:
     """Make asyncio's names for the loop and its policy stand for another's, so that the tests truly run on it."""
     stand_in = StandIn(name, made)
     spare_of_child_watchers(stand_in.loop_class)
-    base: Any = importlib.import_module("ioxide").EventLoopPolicy if name == "ioxide" else PolicyBase
+    is_ours = name in ("ioxide", NATIVES)
+    base: Any = importlib.import_module("ioxide").EventLoopPolicy if is_ours else PolicyBase
 
     class Policy(base):  # type: ignore[misc]
         def new_event_loop(self) -> Any:
@@ -129,6 +130,8 @@ def main() -> None:
     loop, module, journal_path, choice, *named = sys.argv[1:]
     warnings.simplefilter("ignore")
     with open(journal_path, "a") as journal:
+        if loop == NATIVES:
+            importlib.import_module("natives").put_natives_in_place()
         put_in_place(loop, lambda: write(journal, "made a loop", module))
         imported = importlib.import_module(module)
         close_without_private_names(importlib.import_module("test.test_asyncio.utils").TestCase)

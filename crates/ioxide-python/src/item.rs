@@ -5,6 +5,8 @@
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 
+use crate::combinators::observer::Observer;
+use crate::future::Future;
 use crate::handle::Handle;
 use crate::listener::Listener;
 use crate::socket_operation::SocketOperation;
@@ -29,6 +31,10 @@ pub enum Item {
     Step(Py<Task>),
     /// A task whose future is done.
     Wakeup(Py<Task>),
+    /// An observer whose future is done.
+    Notify(Box<(Observer, Py<Future>)>),
+    /// A future that gets its result, unless it was cancelled.
+    Settle(Box<(Py<Future>, Py<PyAny>)>),
 }
 
 impl Item {
@@ -46,6 +52,8 @@ impl Item {
             Self::Resume(operation) => SocketOperation::resume(operation.bind(py)),
             Self::Step(task) => Task::step(task.bind(py)),
             Self::Wakeup(task) => Task::wakeup(task.bind(py)),
+            Self::Notify(told) => told.0.notify(told.1.bind(py).as_any()),
+            Self::Settle(settled) => Future::finish_unless_cancelled(settled.0.bind(py), settled.1.bind(py).clone()),
         }
     }
 
@@ -72,6 +80,8 @@ impl Item {
             Self::Accept(listener) => listener.bind(py).clone().into_any(),
             Self::Resume(operation) => operation.bind(py).clone().into_any(),
             Self::Step(task) | Self::Wakeup(task) => task.bind(py).clone().into_any(),
+            Self::Notify(told) => told.0.as_any().bind(py).clone(),
+            Self::Settle(settled) => settled.0.bind(py).clone().into_any(),
         }
     }
 
@@ -86,6 +96,7 @@ impl Item {
             Self::Accept(listener) => listener.into_bound(py).into_any(),
             Self::Resume(operation) => operation.into_bound(py).into_any(),
             Self::Step(task) | Self::Wakeup(task) => task.into_bound(py).into_any(),
+            Self::Notify(_) | Self::Settle(_) => self.object(py),
         }
     }
 
@@ -97,6 +108,14 @@ impl Item {
             Self::Accept(listener) => visit.call(listener),
             Self::Resume(operation) => visit.call(operation),
             Self::Step(task) | Self::Wakeup(task) => visit.call(task),
+            Self::Notify(told) => {
+                told.0.traverse(visit)?;
+                visit.call(&told.1)
+            }
+            Self::Settle(settled) => {
+                visit.call(&settled.0)?;
+                visit.call(&settled.1)
+            }
         }
     }
 }

@@ -5,6 +5,7 @@
 #![allow(clippy::similar_names, reason = "`slf` is PyO3's name for the Python object around `self`")]
 
 mod address;
+mod combinators;
 mod cpython;
 mod errors;
 mod event_loop;
@@ -26,6 +27,12 @@ use pyo3::prelude::*;
 /// It relies on the GIL: on a free-threaded build importing it switches the GIL on.
 #[pymodule(gil_used = true)]
 mod _ioxide {
+    #[pymodule_export]
+    use super::combinators::creating_tasks::{create_task, ensure_future};
+    #[pymodule_export]
+    use super::combinators::gather::{GatheringFuture, gather};
+    #[pymodule_export]
+    use super::combinators::native_coroutine::NativeCoroutine;
     #[pymodule_export]
     use super::event_loop::EventLoop;
     #[pymodule_export]
@@ -51,8 +58,10 @@ mod _ioxide {
     use super::transport::pipe::{ReadPipeMethods, WritePipeMethods};
 
     use pyo3::prelude::*;
+    use pyo3::types::PyString;
 
-    use super::cpython::{finalizer, live_tasks};
+    use super::combinators::coroutine_function::CoroutineFunction;
+    use super::cpython::{finalizer, live_tasks, vectorcall};
 
     /// Every task that isn't done, of all loops.
     #[pyfunction]
@@ -64,6 +73,15 @@ mod _ioxide {
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         finalizer::install::<super::future::Future>(module.py());
         finalizer::install::<super::task::Task>(module.py());
+        finalizer::install::<super::combinators::gather::GatheringFuture>(module.py());
+        finalizer::install::<super::combinators::native_coroutine::NativeCoroutine>(module.py());
+        let coroutine_functions = [wrap_pyfunction!(super::combinators::sleep::sleep, module)?];
+        for function in coroutine_functions {
+            let name = function.getattr("__name__")?.cast_into::<PyString>()?;
+            let function = CoroutineFunction::make(function)?;
+            vectorcall::install(&function);
+            module.add(name, function)?;
+        }
         module.add("__version__", env!("CARGO_PKG_VERSION"))
     }
 }

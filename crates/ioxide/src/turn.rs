@@ -99,7 +99,7 @@ fn poll<D: Driver>(driver: &D, events: &mut Events) -> Result<(), D::Error> {
         return Ok(());
     }
     driver.before_poll()?;
-    match driver.with_schedule(|schedule| schedule.next_poll()) {
+    match driver.with_schedule(Schedule::next_poll) {
         Poll::Now => driver.poll(events, Some(0))?,
         Poll::Wait(_) if driver.is_stopping() => driver.poll(events, Some(0))?,
         Poll::Wait(deadline) => {

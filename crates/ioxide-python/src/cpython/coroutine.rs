@@ -1,6 +1,6 @@
 //! Driving coroutines by the C API, without a `StopIteration` for a coroutine that returns.
 
-use pyo3::exceptions::PyStopIteration;
+use pyo3::exceptions::{PyStopIteration, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::{PyResult, ffi};
 
@@ -43,13 +43,45 @@ pub fn throw<'py>(coroutine: &Bound<'py, PyAny>, exception: Bound<'py, PyAny>) -
     }
 }
 
+/// Whether an object is what calling an `async def` function gives.
+pub fn is_exact_coroutine(object: &Bound<'_, PyAny>) -> bool {
+    // SAFETY: the argument is a live object; the macro only looks at its type.
+    unsafe { ffi::PyCoro_CheckExact(object.as_ptr()) != 0 }
+}
+
+/// What `await object` iterates over: a coroutine itself, of another object what its `__await__` returns.
+///
+/// # Errors
+/// `TypeError` if the object can't be awaited, and what its `__await__` raises.
+pub fn awaitable_iterator<'py>(object: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    let py = object.py();
+    if is_exact_coroutine(object) {
+        return Ok(object.clone());
+    }
+    let class = object.get_type();
+    let Some(method) = class.getattr_opt(pyo3::intern!(py, "__await__"))? else {
+        // A generator that `types.coroutine` has marked is awaited as it is.
+        if is_generator(object)? && asyncio::IS_AWAITABLE.get(py)?.call1((object,))?.is_truthy()? {
+            return Ok(object.clone());
+        }
+        let message = format!("object {} can't be used in 'await' expression", class.name()?);
+        return Err(PyTypeError::new_err(message));
+    };
+    let iterator = method.call1((object,))?;
+    // SAFETY: the argument is a live object; the function only looks at its type.
+    if unsafe { ffi::PyIter_Check(iterator.as_ptr()) } == 0 {
+        let message = format!("__await__() returned non-iterator of type '{}'", iterator.get_type().name()?);
+        return Err(PyTypeError::new_err(message));
+    }
+    Ok(iterator)
+}
+
 /// Whether asyncio takes an object for a coroutine.
 ///
 /// # Errors
 /// What `asyncio.iscoroutine` raises.
 pub fn is_coroutine(object: &Bound<'_, PyAny>) -> PyResult<bool> {
-    // SAFETY: the argument is a live object; the macro only looks at its type.
-    if unsafe { ffi::PyCoro_CheckExact(object.as_ptr()) } != 0 {
+    if is_exact_coroutine(object) {
         return Ok(true);
     }
     asyncio::IS_COROUTINE.get(object.py())?.call1((object,))?.is_truthy()

@@ -1,9 +1,10 @@
 //! What exception objects carry, by the C API: attributes would go through `__setattr__` of the exception's class, which
 //! may refuse them.
 
-use pyo3::exceptions::{PyBaseException, PyStopIteration};
+use pyo3::exceptions::{PyBaseException, PyDeprecationWarning, PyStopIteration, PyTypeError};
 use pyo3::ffi;
 use pyo3::prelude::*;
+use pyo3::types::{PyTraceback, PyTuple, PyType};
 
 /// The error that raising `exception` gives: it is chained to the exception that is being handled, as `raise` does.
 pub fn raised(exception: &Bound<'_, PyAny>) -> PyErr {
@@ -42,4 +43,48 @@ pub fn set_traceback(exception: &Bound<'_, PyBaseException>, traceback: Option<P
         0 => Ok(()),
         _ => Err(PyErr::fetch(py)),
     }
+}
+
+/// The error that a coroutine's `throw(type, val, tb)` raises.
+///
+/// # Errors
+/// `TypeError` for arguments that `throw` refuses, and the warning that more than one argument is deprecated.
+pub fn of_throw_arguments<'py>(
+    r#type: &Bound<'py, PyAny>,
+    val: Option<Bound<'py, PyAny>>,
+    tb: Option<Bound<'py, PyAny>>,
+) -> PyResult<PyErr> {
+    let py = r#type.py();
+    if cfg!(Py_3_12) && val.is_some() {
+        let message = c"the (type, exc, tb) signature of throw() is deprecated, use the single-arg signature instead.";
+        PyErr::warn(py, &py.get_type::<PyDeprecationWarning>(), message, 1)?;
+    }
+    let tb = tb.filter(|tb| !tb.is_none());
+    if let Some(tb) = &tb
+        && !tb.is_instance_of::<PyTraceback>()
+    {
+        return Err(PyTypeError::new_err("throw() third argument must be a traceback"));
+    }
+    let val = val.filter(|val| !val.is_none());
+    let exception = match r#type.cast::<PyType>() {
+        Ok(class) => match val {
+            Some(val) if val.is_instance(class)? => val,
+            Some(val) if val.is_instance_of::<PyTuple>() => class.call1(val.cast::<PyTuple>()?)?,
+            Some(val) => class.call1((val,))?,
+            None => class.call0()?,
+        },
+        Err(_) if val.is_some() => {
+            return Err(PyTypeError::new_err("instance exception may not have a separate value"));
+        }
+        Err(_) => r#type.clone(),
+    };
+    let Ok(exception) = exception.cast_into::<PyBaseException>() else {
+        return Err(PyTypeError::new_err(
+            "exceptions must be classes deriving BaseException or instances of such a class",
+        ));
+    };
+    if let Some(tb) = tb {
+        set_traceback(&exception, Some(tb.unbind()))?;
+    }
+    Ok(PyErr::from_value(exception.into_any()))
 }

@@ -17,3 +17,4 @@ pub mod ownership;
 pub mod recursion;
 pub mod socket;
 pub mod thread;
+pub mod vectorcall;

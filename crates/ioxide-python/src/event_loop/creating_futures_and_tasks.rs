@@ -19,12 +19,17 @@ impl EventLoop {
         if event_loop.is_debug() || event_loop.is_loop_closed() {
             return Ok(false);
         }
-        let py = slf.py();
-        let overrides = event_loop.overrides_call_soon.get_or_try_init(py, || {
-            let own = py.get_type::<Self>().getattr("call_soon")?;
-            Ok::<_, PyErr>(!slf.get_type().getattr("call_soon")?.is(&own))
-        })?;
-        Ok(!overrides)
+        Ok(!Self::overrides(slf, &event_loop.overrides_call_soon, "call_soon")?)
+    }
+
+    /// Whether the loop's `create_task` would make a native task, and nothing else: no subclass has its own, there is no
+    /// task factory, and the loop is open.
+    pub fn makes_native_tasks(slf: &Bound<'_, Self>) -> PyResult<bool> {
+        let event_loop = slf.get();
+        Ok(cfg!(not(Py_3_14))
+            && !event_loop.is_loop_closed()
+            && event_loop.task_factory.with(slf.py(), |factory| factory.is_none())
+            && !Self::overrides(slf, &event_loop.overrides_create_task, "create_task")?)
     }
 
     /// Makes a native future that belongs to this loop.

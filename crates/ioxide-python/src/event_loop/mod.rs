@@ -52,7 +52,9 @@ pub struct EventLoop {
     read_buffer: AttachedCell<Vec<u8>>,
     transports_made: AtomicU64,
     overrides_call_at: PyOnceLock<bool>,
+    overrides_call_later: PyOnceLock<bool>,
     overrides_call_soon: PyOnceLock<bool>,
+    overrides_create_task: PyOnceLock<bool>,
     task_factory: AttachedCell<Option<Py<PyAny>>>,
     /// The thread that runs the loop, zero if none does.
     thread: AtomicU64,
@@ -86,6 +88,16 @@ impl EventLoop {
     /// `RuntimeError` if the loop is closed.
     pub fn reactor(&self, py: Python<'_>) -> PyResult<Arc<Reactor>> {
         self.reactor.with(py, |reactor| reactor.clone()).ok_or_else(errors::loop_is_closed)
+    }
+
+    /// Whether a class derived from this one has a `method` of its own. Looked up once per loop, into `known`.
+    fn overrides(slf: &Bound<'_, Self>, known: &PyOnceLock<bool>, method: &str) -> PyResult<bool> {
+        let py = slf.py();
+        let overrides = known.get_or_try_init(py, || {
+            let own = py.get_type::<Self>().getattr(method)?;
+            Ok::<_, PyErr>(!slf.get_type().getattr(method)?.is(&own))
+        })?;
+        Ok(*overrides)
     }
 
     /// An id for a new transport.
@@ -133,7 +145,9 @@ impl EventLoop {
             read_buffer: AttachedCell::new(Vec::new()),
             transports_made: AtomicU64::new(0),
             overrides_call_at: PyOnceLock::new(),
+            overrides_call_later: PyOnceLock::new(),
             overrides_call_soon: PyOnceLock::new(),
+            overrides_create_task: PyOnceLock::new(),
             task_factory: AttachedCell::new(None),
             thread: AtomicU64::new(0),
             is_stopping: AtomicBool::new(false),

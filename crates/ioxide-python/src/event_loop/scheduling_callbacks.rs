@@ -29,6 +29,25 @@ impl EventLoop {
         self.schedule.with(py, |schedule| schedule.timers.contains(key))
     }
 
+    /// Arms a timer that has no handle, `delay` seconds from now. `None` where somebody could miss the handle: in debug mode,
+    /// or where a subclass schedules in its own way.
+    ///
+    /// # Errors
+    /// What the program's clock raises; `TypeError` for a delay that isn't a number.
+    pub fn arm_without_handle(
+        slf: &Bound<'_, Self>,
+        delay: &Bound<'_, PyAny>,
+        item: impl FnOnce() -> Item,
+    ) -> PyResult<Option<TimerKey>> {
+        let py = slf.py();
+        if !Self::takes_items(slf)? || Self::overrides_call_at(slf)? || Self::overrides_call_later(slf)? {
+            return Ok(None);
+        }
+        let when = slf.call_method0(pyo3::intern!(py, "time"))?.add(delay)?;
+        let deadline = clock::from_seconds(when.extract()?);
+        Ok(Some(slf.get().arm(py, deadline, item())))
+    }
+
     /// What every method that schedules looks at first.
     fn check_callback(slf: &Bound<'_, Self>, callback: &Bound<'_, PyAny>, method: &str) -> PyResult<()> {
         let event_loop = slf.get();
@@ -44,12 +63,11 @@ impl EventLoop {
 
     /// Whether a subclass has a `call_at` of its own, which `call_later` goes through then. Looked up once per loop.
     fn overrides_call_at(slf: &Bound<'_, Self>) -> PyResult<bool> {
-        let py = slf.py();
-        let overrides = slf.get().overrides_call_at.get_or_try_init(py, || {
-            let own = py.get_type::<Self>().getattr("call_at")?;
-            Ok::<_, PyErr>(!slf.get_type().getattr("call_at")?.is(&own))
-        })?;
-        Ok(*overrides)
+        Self::overrides(slf, &slf.get().overrides_call_at, "call_at")
+    }
+
+    fn overrides_call_later(slf: &Bound<'_, Self>) -> PyResult<bool> {
+        Self::overrides(slf, &slf.get().overrides_call_later, "call_later")
     }
 
     fn call_at_of_subclass<'py>(

@@ -6,6 +6,7 @@ use pyo3::types::{PyDict, PyTuple};
 
 use super::Future;
 use super::state::{Outcome, Owner};
+use crate::combinators::observer::Observer;
 use crate::cpython::context;
 use crate::event_loop::EventLoop;
 use crate::item::Item;
@@ -15,6 +16,8 @@ use crate::task::Task;
 pub enum Callback {
     /// A task that waits for the future: it goes on.
     Wakeup(Py<Task>),
+    /// A native object that is told in the next turn, and runs no code of the program's.
+    Observer(Observer),
     /// A function, called with the future in a context.
     Function(Py<PyAny>, Py<PyAny>),
 }
@@ -30,6 +33,7 @@ impl Callback {
     fn clone_ref(&self, py: Python<'_>) -> Self {
         match self {
             Self::Wakeup(task) => Self::Wakeup(task.clone_ref(py)),
+            Self::Observer(observer) => Self::Observer(observer.clone_ref(py)),
             Self::Function(function, context) => Self::Function(function.clone_ref(py), context.clone_ref(py)),
         }
     }
@@ -38,6 +42,7 @@ impl Callback {
     fn is_same(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Wakeup(task), Self::Wakeup(other)) => task.is(other),
+            (Self::Observer(observer), Self::Observer(other)) => observer.as_any().is(other.as_any()),
             (Self::Function(function, context), Self::Function(other, other_context)) => {
                 function.is(other) && context.is(other_context)
             }
@@ -52,6 +57,9 @@ impl Callback {
                 let task = task.bind(py);
                 Ok((task.getattr(pyo3::intern!(py, "task_wakeup"))?, task.get().context(py)))
             }
+            Self::Observer(observer) => {
+                Ok((observer.as_any().bind(py).clone(), context::copy_current(py)?.into_bound(py)))
+            }
             Self::Function(function, context) => Ok((function.bind(py).clone(), context.bind(py).clone())),
         }
     }
@@ -59,6 +67,7 @@ impl Callback {
     fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
         match self {
             Self::Wakeup(task) => visit.call(task),
+            Self::Observer(observer) => observer.traverse(visit),
             Self::Function(function, context) => {
                 visit.call(function)?;
                 visit.call(context)
@@ -121,6 +130,14 @@ impl Future {
         Self::add_callback(slf, Callback::Wakeup(task.clone().unbind()))
     }
 
+    /// Has `observer` told once the future is done.
+    ///
+    /// # Errors
+    /// What scheduling it raises, if the future is done already.
+    pub fn add_observer(slf: &Bound<'_, Self>, observer: Observer) -> PyResult<()> {
+        Self::add_callback(slf, Callback::Observer(observer))
+    }
+
     fn add_callback(slf: &Bound<'_, Self>, callback: Callback) -> PyResult<()> {
         let py = slf.py();
         let ready = slf.get().state.with(py, |state| {
@@ -153,6 +170,10 @@ impl Future {
         match (native, callback) {
             (Some(event_loop), Callback::Wakeup(task)) => {
                 event_loop.get().push(py, Item::Wakeup(task));
+                Ok(())
+            }
+            (Some(event_loop), Callback::Observer(observer)) => {
+                event_loop.get().push(py, Item::Notify(Box::new((observer, slf.clone().unbind()))));
                 Ok(())
             }
             (Some(event_loop), Callback::Function(function, context)) => {

@@ -1,9 +1,8 @@
 //! What `await future` iterates over: it yields the future to the task once, and then gives its result.
 
-use pyo3::exceptions::{PyBaseException, PyDeprecationWarning, PyRuntimeError, PyStopIteration, PyTypeError};
+use pyo3::exceptions::{PyRuntimeError, PyStopIteration};
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
-use pyo3::types::{PyTuple, PyType};
 
 use super::Future;
 use crate::cpython::attached_cell::AttachedCell;
@@ -72,41 +71,9 @@ impl FutureIterator {
         val: Option<Bound<'_, PyAny>>,
         tb: Option<Bound<'_, PyAny>>,
     ) -> PyResult<()> {
-        let py = r#type.py();
-        if cfg!(Py_3_12) && val.is_some() {
-            let message =
-                c"the (type, exc, tb) signature of throw() is deprecated, use the single-arg signature instead.";
-            PyErr::warn(py, &py.get_type::<PyDeprecationWarning>(), message, 1)?;
-        }
-        drop(self.future.replace(py, None));
-        let tb = tb.filter(|tb| !tb.is_none());
-        if let Some(tb) = &tb
-            && !tb.is_instance_of::<pyo3::types::PyTraceback>()
-        {
-            return Err(PyTypeError::new_err("throw() third argument must be a traceback"));
-        }
-        let val = val.filter(|val| !val.is_none());
-        let exception = match r#type.cast::<PyType>() {
-            Ok(class) => match val {
-                Some(val) if val.is_instance(class)? => val,
-                Some(val) if val.is_instance_of::<PyTuple>() => class.call1(val.cast::<PyTuple>()?)?,
-                Some(val) => class.call1((val,))?,
-                None => class.call0()?,
-            },
-            Err(_) if val.is_some() => {
-                return Err(PyTypeError::new_err("instance exception may not have a separate value"));
-            }
-            Err(_) => r#type.clone(),
-        };
-        let Ok(exception) = exception.cast_into::<PyBaseException>() else {
-            return Err(PyTypeError::new_err(
-                "exceptions must be classes deriving BaseException or instances of such a class",
-            ));
-        };
-        if let Some(tb) = tb {
-            exception::set_traceback(&exception, Some(tb.unbind()))?;
-        }
-        Err(PyErr::from_value(exception.into_any()))
+        let error = exception::of_throw_arguments(r#type, val, tb);
+        drop(self.future.replace(r#type.py(), None));
+        Err(error?)
     }
 
     /// Ends the iteration.

@@ -22,12 +22,14 @@ use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::{PyTuple, PyType};
 
+use crate::combinators::gather::GatheringFuture;
 use crate::cpython::attached_cell::AttachedCell;
 use crate::cpython::finalizer::Finalize;
 use crate::cpython::{asyncio, exception};
 use crate::event_loop::EventLoop;
+use crate::task::Task;
 pub use future_iterator::FutureIterator;
-pub use state::{Ended, State};
+pub use state::{Ended, Outlook, State};
 use state::{Outcome, Owner};
 
 /// A result that is there later.
@@ -51,6 +53,14 @@ impl Future {
         Ok(Self { state: AttachedCell::new(state) })
     }
 
+    /// A pending future of whatever loop, for objects that are made of it.
+    ///
+    /// # Errors
+    /// What asking a loop that isn't ours whether it is in debug mode raises.
+    pub fn of_loop(event_loop: &Bound<'_, PyAny>) -> PyResult<Self> {
+        State::of_loop(event_loop).map(|state| Self { state: AttachedCell::new(state) })
+    }
+
     /// An object that isn't initialised.
     pub const fn uninitialised() -> Self {
         Self { state: AttachedCell::new(State::new(None)) }
@@ -66,11 +76,7 @@ impl Future {
             Some(event_loop) => event_loop.clone(),
             None => asyncio::GET_EVENT_LOOP.get(py)?.call0()?,
         };
-        let mut state = State::new(Some(Owner::of(&event_loop)));
-        if event_loop.call_method0(pyo3::intern!(py, "get_debug"))?.is_truthy()? {
-            let source_traceback = asyncio::EXTRACT_STACK.get(py)?.call0()?;
-            state.rare().source_traceback = Some(source_traceback.unbind());
-        }
+        let state = State::of_loop(&event_loop)?;
         drop(slf.get().state.replace(py, state));
         Ok(())
     }
@@ -117,6 +123,18 @@ impl Future {
     /// Whether an object is of exactly this class, so that nothing of it is overridden. Tasks have their own.
     pub fn is_exact(object: &Bound<'_, PyAny>) -> bool {
         object.is_exact_instance_of::<Self>()
+    }
+
+    /// The future, if it is of one of our classes and nothing of it is overridden but what they do themselves: to be
+    /// cancelled.
+    pub fn as_native<'a, 'py>(object: &'a Bound<'py, PyAny>) -> Option<&'a Bound<'py, Self>> {
+        if let Ok(future) = object.cast_exact::<Self>() {
+            return Some(future);
+        }
+        if let Ok(task) = object.cast_exact::<Task>() {
+            return Some(task.as_super());
+        }
+        object.cast_exact::<GatheringFuture>().ok().map(Bound::as_super)
     }
 }
 

@@ -5,7 +5,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyType;
 
 use super::state::Outcome;
-use super::{Ended, Future, invalid_state};
+use super::{Ended, Future, Outlook, invalid_state};
 use crate::cpython::{asyncio, exception};
 
 impl Future {
@@ -49,6 +49,19 @@ impl Future {
         })
     }
 
+    /// What has become of the future. An exception counts as seen then.
+    pub fn outlook<'py>(&self, py: Python<'py>) -> Outlook<'py> {
+        self.state.with(py, |state| match &state.outcome {
+            Outcome::Pending => Outlook::Pending,
+            Outcome::Cancelled => Outlook::Cancelled,
+            Outcome::Result(result) => Outlook::Result(result.bind(py).clone()),
+            Outcome::Exception(exception, _) => {
+                state.log_traceback = false;
+                Outlook::Exception(exception.bind(py).clone().into_any())
+            }
+        })
+    }
+
     /// The result.
     ///
     /// # Errors
@@ -85,6 +98,17 @@ impl Future {
     /// `InvalidStateError` if the future isn't pending, and what scheduling its callbacks raises.
     pub fn finish(slf: &Bound<'_, Self>, result: Bound<'_, PyAny>) -> PyResult<()> {
         Self::settle(slf, Outcome::Result(result.unbind()), false)
+    }
+
+    /// Finishes with a result, unless it was cancelled.
+    ///
+    /// # Errors
+    /// As [`Future::finish`].
+    pub fn finish_unless_cancelled(slf: &Bound<'_, Self>, result: Bound<'_, PyAny>) -> PyResult<()> {
+        if slf.get().state.with(slf.py(), |state| matches!(state.outcome, Outcome::Cancelled)) {
+            return Ok(());
+        }
+        Self::finish(slf, result)
     }
 
     /// Finishes with an exception, which is reported if nobody ever asks for it.

@@ -5,6 +5,7 @@ use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 
 use super::callbacks::Callbacks;
+use crate::cpython::asyncio;
 use crate::event_loop::EventLoop;
 
 /// What a future holds.
@@ -58,7 +59,33 @@ pub enum Ended<'py> {
     Error(Bound<'py, PyAny>),
 }
 
+/// What has become of a future.
+pub enum Outlook<'py> {
+    /// Nothing yet.
+    Pending,
+    /// It was cancelled.
+    Cancelled,
+    /// It has this result.
+    Result(Bound<'py, PyAny>),
+    /// It has failed with this exception.
+    Exception(Bound<'py, PyAny>),
+}
+
 impl State {
+    /// Of a pending future of `event_loop`.
+    ///
+    /// # Errors
+    /// What asking a loop that isn't ours whether it is in debug mode raises.
+    pub(super) fn of_loop(event_loop: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let py = event_loop.py();
+        let mut state = Self::new(Some(Owner::of(event_loop)));
+        if event_loop.call_method0(pyo3::intern!(py, "get_debug"))?.is_truthy()? {
+            let source_traceback = asyncio::EXTRACT_STACK.get(py)?.call0()?;
+            state.rare().source_traceback = Some(source_traceback.unbind());
+        }
+        Ok(state)
+    }
+
     pub(super) const fn new(event_loop: Option<Owner>) -> Self {
         Self {
             event_loop,

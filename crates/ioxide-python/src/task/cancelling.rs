@@ -3,6 +3,7 @@
 use pyo3::prelude::*;
 
 use super::Task;
+use crate::combinators::gather::GatheringFuture;
 use crate::cpython::recursion;
 use crate::future::Future;
 
@@ -16,6 +17,9 @@ pub fn cancel(future: &Bound<'_, PyAny>, message: Option<Bound<'_, PyAny>>) -> P
     let _level = recursion::enter(py)?;
     if let Ok(task) = future.cast_exact::<Task>() {
         return Task::cancel(task, message);
+    }
+    if let Ok(gathering) = future.cast_exact::<GatheringFuture>() {
+        return GatheringFuture::cancel_children(gathering, message.as_ref());
     }
     future.call_method1(pyo3::intern!(py, "cancel"), (message,))?.is_truthy()
 }

@@ -8,7 +8,7 @@
 //!
 //! The ready queue holds the task itself. What it does follows the C class of the standard library, messages included.
 
-mod cancelling;
+pub mod cancelling;
 mod introspection;
 mod step;
 
@@ -197,6 +197,11 @@ impl Task {
             Some(context) => context.bind(py).clone(),
             None => py.None().into_bound(py),
         })
+    }
+
+    /// Nobody is told if the task is destroyed while it is pending.
+    pub fn is_destroyed_silently(&self, py: Python<'_>) {
+        self.state.with(py, |state| state.logs_destroyed_pending = false);
     }
 
     /// Runs the first step at once, on the caller's stack (3.12 and later).

@@ -112,8 +112,8 @@ impl Task {
         if awaited.is(slf) {
             return Self::refuse(slf, &format!("Task cannot await on itself: {}", slf.repr()?));
         }
-        if Future::is_exact(awaited) || awaited.is_exact_instance_of::<Task>() {
-            return Self::wait_for_native(slf, awaited.cast::<Future>()?);
+        if let Some(native) = Future::as_native(awaited) {
+            return Self::wait_for_native(slf, native);
         }
         Self::wait_for_foreign(slf, awaited)
     }
@@ -194,14 +194,14 @@ fn yielded_instead(task: &Bound<'_, Task>, awaited: &Bound<'_, PyAny>) -> PyResu
 /// task gets that failure.
 fn exception_of<'py>(future: &Bound<'py, PyAny>) -> Option<Bound<'py, PyAny>> {
     let py = future.py();
-    let result = match future.cast_exact::<Task>().map(Bound::as_super).or_else(|_| future.cast_exact::<Future>()) {
-        Ok(native) => match native.get().ended(py) {
+    let result = match Future::as_native(future) {
+        Some(native) => match native.get().ended(py) {
             Ok(Ended::Result(_)) => return None,
             Ok(Ended::Error(error)) => return Some(error),
             Ok(Ended::Pending) => future::invalid_state(py, "Result is not set.").and_then(Err),
             Err(error) => Err(error),
         },
-        Err(_) => future.call_method0(pyo3::intern!(py, "result")).map(drop),
+        None => future.call_method0(pyo3::intern!(py, "result")).map(drop),
     };
     result.err().map(|error| errors::exception(py, &error))
 }

@@ -1,0 +1,97 @@
+//! Futures of whatever kind: ours by their fields, others by their methods.
+
+use pyo3::prelude::*;
+
+use super::observer::Observer;
+use crate::cpython::{asyncio, coroutine};
+use crate::future::{Future, Outlook};
+use crate::task::cancelling;
+
+/// Whether asyncio takes an object for a future.
+///
+/// # Errors
+/// What looking at it raises.
+pub fn is_future(object: &Bound<'_, PyAny>) -> PyResult<bool> {
+    if Future::as_native(object).is_some() {
+        return Ok(true);
+    }
+    if coroutine::is_exact_coroutine(object) {
+        return Ok(false);
+    }
+    asyncio::IS_FUTURE.get(object.py())?.call1((object,))?.is_truthy()
+}
+
+/// The loop of a future.
+///
+/// # Errors
+/// What asking a future that isn't ours raises.
+pub fn loop_of<'py>(future: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    match Future::as_native(future) {
+        Some(native) => native.get().event_loop(future.py()),
+        None => asyncio::GET_LOOP.get(future.py())?.call1((future,)),
+    }
+}
+
+/// Whether a future is done.
+///
+/// # Errors
+/// What asking a future that isn't ours raises.
+pub fn is_done(future: &Bound<'_, PyAny>) -> PyResult<bool> {
+    match Future::as_native(future) {
+        Some(native) => Ok(native.get().done(future.py())),
+        None => future.call_method0(pyo3::intern!(future.py(), "done"))?.is_truthy(),
+    }
+}
+
+/// What has become of a future, as `cancelled`, `exception` and `result` tell it. An exception counts as seen then.
+///
+/// # Errors
+/// What asking a future that isn't ours raises.
+pub fn outlook<'py>(future: &Bound<'py, PyAny>) -> PyResult<Outlook<'py>> {
+    let py = future.py();
+    if let Some(native) = Future::as_native(future) {
+        return Ok(native.get().outlook(py));
+    }
+    if !is_done(future)? {
+        return Ok(Outlook::Pending);
+    }
+    if future.call_method0(pyo3::intern!(py, "cancelled"))?.is_truthy()? {
+        return Ok(Outlook::Cancelled);
+    }
+    let exception = future.call_method0(pyo3::intern!(py, "exception"))?;
+    if !exception.is_none() {
+        return Ok(Outlook::Exception(exception));
+    }
+    future.call_method0(pyo3::intern!(py, "result")).map(Outlook::Result)
+}
+
+/// The `CancelledError` of a future that was cancelled.
+///
+/// # Errors
+/// What asking a future that isn't ours raises.
+pub fn cancelled_error<'py>(future: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    match Future::as_native(future) {
+        Some(native) => native.get().make_cancelled_error(future.py()),
+        None => future.call_method0(pyo3::intern!(future.py(), "_make_cancelled_error")),
+    }
+}
+
+/// Cancels a future.
+///
+/// # Errors
+/// What its `cancel` raises.
+pub fn cancel(future: &Bound<'_, PyAny>, message: Option<Bound<'_, PyAny>>) -> PyResult<bool> {
+    cancelling::cancel(future, message)
+}
+
+/// Has `observer` told when `future` is done: in the turn after.
+///
+/// # Errors
+/// What scheduling that raises, if the future is done already.
+pub fn observe(future: &Bound<'_, PyAny>, observer: Observer) -> PyResult<()> {
+    if let Some(native) = Future::as_native(future) {
+        return Future::add_observer(native, observer);
+    }
+    let observer = observer.as_any().bind(future.py());
+    future.call_method1(pyo3::intern!(future.py(), "add_done_callback"), (observer,)).map(drop)
+}

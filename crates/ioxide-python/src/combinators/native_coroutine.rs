@@ -1,0 +1,211 @@
+//! A coroutine whose body is Rust: what `sleep`, `wait` and their kin return.
+//!
+//! It has a coroutine's methods (`send`, `throw`, `close`, `__await__`), so that it can be awaited, made a task of, or
+//! driven by hand, and warns when it is forgotten before its first step. Its body is an [`Operation`], a state machine
+//! that is resumed as a coroutine's frame would be.
+//!
+//! States: *created*, *suspended* (it has yielded something to the task), *running* (the operation is on the stack, out of
+//! the cell), *finished*.
+
+use std::sync::OnceLock;
+
+use pyo3::exceptions::{PyGeneratorExit, PyRuntimeError, PyRuntimeWarning, PyStopIteration, PyTypeError, PyValueError};
+use pyo3::gc::{PyTraverseError, PyVisit};
+use pyo3::prelude::*;
+
+use super::operation::{Operation, Resumption, Step};
+use crate::cpython::attached_cell::AttachedCell;
+use crate::cpython::exception;
+use crate::cpython::finalizer::Finalize;
+
+/// A coroutine whose body is Rust.
+#[pyclass(frozen, weakref, name = "coroutine", module = "ioxide._ioxide")]
+pub struct NativeCoroutine {
+    qualified_name: &'static str,
+    state: AttachedCell<State>,
+}
+
+enum State {
+    Created(Operation),
+    Suspended(Operation),
+    Running,
+    Finished,
+}
+
+impl NativeCoroutine {
+    /// Makes a coroutine that hasn't begun.
+    ///
+    /// # Errors
+    /// Out of memory.
+    pub fn make<'py>(
+        py: Python<'py>,
+        qualified_name: &'static str,
+        operation: Operation,
+    ) -> PyResult<Bound<'py, Self>> {
+        Bound::new(py, Self { qualified_name, state: AttachedCell::new(State::Created(operation)) })
+    }
+
+    /// Runs the operation to where it suspends next, or to its end.
+    fn resume<'py>(&self, py: Python<'py>, resumption: Resumption) -> PyResult<Step<'py>> {
+        let mut operation = match (self.state.replace(py, State::Running), &resumption) {
+            (State::Created(operation), Resumption::Throw(_)) => {
+                drop(self.state.replace(py, State::Finished));
+                drop(operation);
+                return match resumption {
+                    Resumption::Throw(error) => Err(error),
+                    Resumption::Next => Ok(Step::Returned(py.None().into_bound(py))),
+                };
+            }
+            (State::Created(operation) | State::Suspended(operation), _) => operation,
+            (State::Running, _) => return Err(PyValueError::new_err("coroutine already executing")),
+            (State::Finished, _) => {
+                drop(self.state.replace(py, State::Finished));
+                return Err(PyRuntimeError::new_err("cannot reuse already awaited coroutine"));
+            }
+        };
+        let step = operation.resume(py, resumption);
+        let suspended = match step {
+            Ok(Step::Yielded(_)) => State::Suspended(operation),
+            Ok(Step::Returned(_)) | Err(_) => {
+                drop(operation);
+                State::Finished
+            }
+        };
+        drop(self.state.replace(py, suspended));
+        step
+    }
+
+    fn is_created(&self, py: Python<'_>) -> bool {
+        self.state.with(py, |state| matches!(state, State::Created(_)))
+    }
+
+    fn name(&self) -> &'static str {
+        self.qualified_name.rsplit('.').next().unwrap_or(self.qualified_name)
+    }
+}
+
+#[pymethods]
+impl NativeCoroutine {
+    fn __await__(slf: Bound<'_, Self>) -> Bound<'_, Self> {
+        slf
+    }
+
+    fn __iter__(slf: Bound<'_, Self>) -> Bound<'_, Self> {
+        slf
+    }
+
+    fn __next__<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        match self.resume(py, Resumption::Next)? {
+            Step::Yielded(object) => Ok(Some(object)),
+            // To end without a value is cheaper: no StopIteration is made.
+            Step::Returned(value) if value.is_none() => Ok(None),
+            Step::Returned(value) => Err(exception::stop_iteration(&value)?),
+        }
+    }
+
+    /// Goes on. What is sent is of no concern, but the first time it has to be `None`.
+    fn send<'py>(&self, py: Python<'py>, value: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        if self.is_created(py) && !value.is_none() {
+            return Err(PyTypeError::new_err("can't send non-None value to a just-started coroutine"));
+        }
+        self.__next__(py)?.ok_or_else(|| PyStopIteration::new_err(()))
+    }
+
+    /// Raises an exception where the coroutine waits.
+    #[pyo3(signature = (r#type, val = None, tb = None))]
+    fn throw<'py>(
+        &self,
+        r#type: &Bound<'py, PyAny>,
+        val: Option<Bound<'py, PyAny>>,
+        tb: Option<Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let py = r#type.py();
+        let error = exception::of_throw_arguments(r#type, val, tb)?;
+        match self.resume(py, Resumption::Throw(error))? {
+            Step::Yielded(object) => Ok(object),
+            Step::Returned(value) => Err(exception::stop_iteration(&value)?),
+        }
+    }
+
+    /// Ends the coroutine where it waits.
+    fn close(&self, py: Python<'_>) -> PyResult<()> {
+        if self.state.with(py, |state| matches!(state, State::Finished)) {
+            return Ok(());
+        }
+        match self.resume(py, Resumption::Throw(PyGeneratorExit::new_err(()))) {
+            Ok(Step::Yielded(_)) => Err(PyRuntimeError::new_err("coroutine ignored GeneratorExit")),
+            Ok(Step::Returned(_)) => Ok(()),
+            Err(error) if error.is_instance_of::<PyGeneratorExit>(py) => Ok(()),
+            Err(error) if error.is_instance_of::<PyStopIteration>(py) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    #[getter]
+    fn __name__(&self) -> &'static str {
+        self.name()
+    }
+
+    #[getter]
+    fn __qualname__(&self) -> &'static str {
+        self.qualified_name
+    }
+
+    /// Whether the coroutine is on the stack.
+    #[getter]
+    fn cr_running(&self, py: Python<'_>) -> bool {
+        self.state.with(py, |state| matches!(state, State::Running))
+    }
+
+    /// What the coroutine waits for.
+    #[getter]
+    fn cr_await<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyAny>> {
+        self.state.with(py, |state| match state {
+            State::Suspended(operation) => operation.awaits(py),
+            State::Created(_) | State::Running | State::Finished => None,
+        })
+    }
+
+    fn __repr__(slf: &Bound<'_, Self>) -> String {
+        format!("<coroutine object {} at {:p}>", slf.get().qualified_name, slf.as_ptr())
+    }
+
+    /// What nobody calls but the interpreter: see [`Finalize`].
+    fn __del__(slf: &Bound<'_, Self>) -> PyResult<()> {
+        Self::finalize(slf)
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        self.state.traverse(|state| match state {
+            State::Created(operation) | State::Suspended(operation) => operation.traverse(&visit),
+            State::Running | State::Finished => Ok(()),
+        })
+    }
+
+    fn __clear__(&self, py: Python<'_>) {
+        drop(self.state.replace(py, State::Finished));
+    }
+}
+
+impl Finalize for NativeCoroutine {
+    fn deallocation() -> &'static OnceLock<pyo3::ffi::destructor> {
+        static DEALLOCATION: OnceLock<pyo3::ffi::destructor> = OnceLock::new();
+        &DEALLOCATION
+    }
+
+    fn has_nothing_to_do(slf: &Bound<'_, Self>) -> bool {
+        slf.get().state.with(slf.py(), |state| matches!(state, State::Finished))
+    }
+
+    /// A coroutine that is forgotten before its first step gets a warning; one that waits is closed.
+    fn finalize(slf: &Bound<'_, Self>) -> PyResult<()> {
+        let py = slf.py();
+        if !slf.get().is_created(py) {
+            return slf.get().close(py);
+        }
+        drop(slf.get().state.replace(py, State::Finished));
+        let message = format!("coroutine '{}' was never awaited", slf.get().qualified_name);
+        let message = std::ffi::CString::new(message).map_err(PyErr::from)?;
+        PyErr::warn(py, &py.get_type::<PyRuntimeWarning>(), &message, 1)
+    }
+}
