@@ -146,10 +146,8 @@ def test_what_it_awaits_can_be_seen(run: Run, functions: Any) -> None:
 
 
 def test_the_function_is_a_coroutine_function_to_whoever_asks(functions: Any) -> None:
-    if sys.version_info >= (3, 12):
-        assert inspect.iscoroutinefunction(functions.sleep)
-    else:
-        assert asyncio.iscoroutinefunction(functions.sleep)
+    assert inspect.iscoroutinefunction(functions.sleep)
+    assert asyncio.iscoroutinefunction(functions.sleep)
     assert functions.sleep.__name__ == "sleep"
     assert functions.sleep.__doc__
     assert list(inspect.signature(functions.sleep).parameters) == ["delay", "result"]

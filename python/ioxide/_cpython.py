@@ -7,7 +7,6 @@ Where a name's form depends on the version of Python, what is defined here has o
 from __future__ import annotations
 
 import asyncio
-import inspect
 import itertools
 import reprlib
 import socket
@@ -40,8 +39,6 @@ else:
     SSL_SOCKET = ssl.SSLSocket
 
 __all__ = [
-    "COROUTINE_MARK",
-    "INSPECTED_COROUTINE_MARK",
     "SENDFILE_NATIVE",
     "SSL_SOCKET",
     "DefaultEventLoopPolicy",
@@ -83,8 +80,6 @@ UnixReadPipeTransport: Any = unix_events._UnixReadPipeTransport  # type: ignore[
 UnixWritePipeTransport: Any = unix_events._UnixWritePipeTransport  # type: ignore[attr-defined]
 UnixSubprocessTransport: Any = unix_events._UnixSubprocessTransport  # type: ignore[attr-defined]
 SENDFILE_NATIVE = constants._SendfileMode.TRY_NATIVE
-COROUTINE_MARK = getattr(coroutines, "_is_coroutine", None)
-INSPECTED_COROUTINE_MARK = getattr(inspect, "_is_coroutine_mark", None)
 coroutine_debug_mode = coroutines._is_debug_mode  # type: ignore[attr-defined]
 
 if TYPE_CHECKING:

@@ -78,7 +78,8 @@ mod _ioxide {
         let coroutine_functions = [wrap_pyfunction!(super::combinators::sleep::sleep, module)?];
         for function in coroutine_functions {
             let name = function.getattr("__name__")?.cast_into::<PyString>()?;
-            let function = CoroutineFunction::make(function)?;
+            let stock = module.py().import("asyncio.tasks")?.getattr(&name)?;
+            let function = CoroutineFunction::make(function, stock)?;
             vectorcall::install(&function);
             module.add(name, function)?;
         }

@@ -1,30 +1,33 @@
-//! A function that makes native coroutines, as Python sees it: `inspect.iscoroutinefunction` and `asyncio`'s say yes.
+//! A function that makes native coroutines, as Python sees it: `inspect.iscoroutinefunction` says yes.
 //!
-//! A function of an extension can't be marked so. What looks, such as `unittest.mock.patch("asyncio.sleep")`, would take
-//! it for one that returns at once.
+//! A function of an extension is none to whoever looks: `unittest.mock.patch("asyncio.sleep")` would take it for one that
+//! returns at once. What looks, looks at the function's code object; so there is one, that of the standard library's
+//! function in whose place this one can be put. It is never run.
 
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::PyCFunction;
 
-use crate::cpython::asyncio;
 use crate::cpython::vectorcall::{Entry, StandsForFunction};
 
 /// A coroutine function.
 #[pyclass(frozen, weakref, name = "coroutine_function", module = "ioxide._ioxide")]
 pub struct CoroutineFunction {
     function: Py<PyAny>,
+    /// The standard library's function of the same name.
+    stock: Py<PyAny>,
     entry: Entry,
 }
 
 impl CoroutineFunction {
-    /// Makes a coroutine function of a function that returns coroutines.
+    /// Makes a coroutine function of a function that returns coroutines, in the place of `stock`.
     ///
     /// # Errors
     /// Out of memory.
-    pub fn make(function: Bound<'_, PyCFunction>) -> PyResult<Bound<'_, Self>> {
+    pub fn make<'py>(function: Bound<'py, PyCFunction>, stock: Bound<'py, PyAny>) -> PyResult<Bound<'py, Self>> {
         let py = function.py();
-        Bound::new(py, Self { function: function.into_any().unbind(), entry: Entry::new::<Self>() })
+        let function = function.into_any().unbind();
+        Bound::new(py, Self { function, stock: stock.unbind(), entry: Entry::new::<Self>() })
     }
 }
 
@@ -40,14 +43,10 @@ impl StandsForFunction for CoroutineFunction {
 
 #[pymethods]
 impl CoroutineFunction {
-    /// Name, documentation and signature are the function's.
+    /// What describes its parameters is the standard library's, the rest the function's.
     fn __getattr__<'py>(&self, py: Python<'py>, name: &str) -> PyResult<Bound<'py, PyAny>> {
         match name {
-            "_is_coroutine" => asyncio::COROUTINE_MARK.get(py).cloned(),
-            "_is_coroutine_mark" | "_is_coroutine_marker" if cfg!(Py_3_12) => {
-                asyncio::INSPECTED_COROUTINE_MARK.get(py).cloned()
-            }
-            "__signature__" => asyncio::SIGNATURE.get(py)?.call1((&self.function,)),
+            "__code__" | "__defaults__" | "__kwdefaults__" | "__annotations__" => self.stock.bind(py).getattr(name),
             _ => self.function.bind(py).getattr(name),
         }
     }
@@ -71,6 +70,7 @@ impl CoroutineFunction {
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
-        visit.call(&self.function)
+        visit.call(&self.function)?;
+        visit.call(&self.stock)
     }
 }

@@ -95,12 +95,6 @@ pub static IS_FUTURE: Name = Name::new("asyncio", "isfuture");
 pub static IS_AWAITABLE: Name = Name::new("inspect", "isawaitable");
 /// A coroutine that awaits what isn't one.
 pub static WRAP_AWAITABLE: Name = Name::new("ioxide._cpython", "wrap_awaitable");
-/// What `asyncio.iscoroutinefunction` finds in a function.
-pub static COROUTINE_MARK: Name = Name::new("ioxide._cpython", "COROUTINE_MARK");
-/// What `inspect.iscoroutinefunction` finds in a function, from Python 3.12 on.
-pub static INSPECTED_COROUTINE_MARK: Name = Name::new("ioxide._cpython", "INSPECTED_COROUTINE_MARK");
-/// `inspect.signature`.
-pub static SIGNATURE: Name = Name::new("inspect", "signature");
 /// Sets a future's result, unless it was cancelled.
 pub static SET_RESULT_UNLESS_CANCELLED: Name = Name::new("ioxide._cpython", "set_result_unless_cancelled");
 /// `asyncio.iscoroutine`.
