@@ -1,4 +1,4 @@
-"""The command line `python -m ioxide`: runs a program as `python` runs it, with asyncio making ioxide's loops.
+"""The command line `python -m ioxide`: runs a program as `python` runs it, with ioxide under asyncio's names.
 
 The program is not changed and need not know: what it sees of its command line, its path and its `__main__`, what it
 prints when it fails and the status it exits with are those of `python app.py`. A few things do show through:
@@ -7,6 +7,7 @@ prints when it fails and the status it exits with are those of `python app.py`. 
   mode prints, count towards the recursion limit, and are what a `warnings.warn` whose `stacklevel` goes beyond the
   program's first frame is attributed to.
 - A script's `__main__` keeps its `__file__` while exit handlers run; python takes it away when the script has ended.
+- What `ioxide.install` replaces is native: it has no frames in tracebacks, and no source code.
 - A source file that can't be decoded is reported in the words of `compile()`.
 - asyncio and what it imports are imported before the program starts, and with the current directory first on the path.
 - A process that the program starts runs ioxide if it is forked. One that starts a new interpreter (multiprocessing's
@@ -15,7 +16,6 @@ prints when it fails and the status it exits with are those of `python app.py`. 
 
 from __future__ import annotations
 
-import asyncio
 import builtins
 import contextlib
 import linecache
@@ -24,7 +24,6 @@ import pkgutil
 import runpy
 import sys
 import types
-import warnings
 from collections.abc import Callable
 from importlib.machinery import BuiltinImporter, SourceFileLoader, SourcelessFileLoader
 from typing import Any, NoReturn
@@ -86,10 +85,7 @@ def _refuse(problem: str) -> NoReturn:
 
 def _run(run_program: Callable[..., None], *arguments: Any) -> None:
     """Run the program with asyncio on ioxide, and let the interpreter end the process as it does without us."""
-    with warnings.catch_warnings():
-        # Deprecated since Python 3.14, where it is still the one way to reach a program that names no loop.
-        warnings.filterwarnings("ignore", r"'asyncio\.set_event_loop_policy' is deprecated", DeprecationWarning)
-        asyncio.set_event_loop_policy(ioxide.EventLoopPolicy())
+    ioxide.install()
     try:
         run_program(*arguments)
     except BaseException as error:
