@@ -21,7 +21,7 @@ from ioxide._policy import EventLoopPolicy
 __all__ = ["install", "native", "uninstall"]
 
 # From Python 3.14 on the standard library's keep account of who awaits whom, for call graphs.
-_NAMES = ("create_task", "ensure_future", "gather", "sleep") if sys.version_info < (3, 14) else ()
+_NAMES = ("TaskGroup", "create_task", "ensure_future", "gather", "sleep") if sys.version_info < (3, 14) else ()
 _NATIVE: dict[str, Any] = {name: getattr(_ioxide, name) for name in _NAMES}
 
 

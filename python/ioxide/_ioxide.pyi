@@ -19,6 +19,7 @@ __all__ = [
     "SocketOperation",
     "SocketTransport",
     "Task",
+    "TaskGroup",
     "TimerHandle",
     "WritePipeMethods",
     "_GatheringFuture",
@@ -274,6 +275,10 @@ class coroutine:  # noqa: N801 - as the interpreter's own class, whose place it 
     def throw(self, type: Any, val: Any = None, tb: Any = None) -> Any: ...
     def close(self) -> None: ...
     def __del__(self) -> None: ...
+
+@disjoint_base
+class TaskGroup(asyncio.TaskGroup):
+    def __new__(cls, *_args: Any, **_kwargs: Any) -> TaskGroup: ...
 
 create_task = asyncio.create_task
 ensure_future = asyncio.ensure_future

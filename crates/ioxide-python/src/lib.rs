@@ -34,6 +34,8 @@ mod _ioxide {
     #[pymodule_export]
     use super::combinators::native_coroutine::NativeCoroutine;
     #[pymodule_export]
+    use super::combinators::task_group::TaskGroup;
+    #[pymodule_export]
     use super::event_loop::EventLoop;
     #[pymodule_export]
     use super::future::{Future, FutureIterator};

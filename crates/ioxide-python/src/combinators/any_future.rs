@@ -76,17 +76,6 @@ pub fn cancelled_error<'py>(future: &Bound<'py, PyAny>) -> PyResult<Bound<'py, P
     }
 }
 
-/// What `result()` gives or raises.
-///
-/// # Errors
-/// What it raises.
-pub fn result<'py>(future: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
-    match Future::as_native(future) {
-        Some(native) => native.get().take_result(future.py()),
-        None => future.call_method0(pyo3::intern!(future.py(), "result")),
-    }
-}
-
 /// Cancels a future.
 ///
 /// # Errors
@@ -103,19 +92,6 @@ pub fn observe(future: &Bound<'_, PyAny>, observer: Observer) -> PyResult<()> {
     if let Some(native) = Future::as_native(future) {
         return Future::add_observer(native, observer);
     }
-    let observer = observer.as_any().bind(future.py());
+    let observer = observer.callable(future.py())?;
     future.call_method1(pyo3::intern!(future.py(), "add_done_callback"), (observer,)).map(drop)
-}
-
-/// Takes back [`observe`].
-///
-/// # Errors
-/// What removing a callback from a future that isn't ours raises.
-pub fn ignore(future: &Bound<'_, PyAny>, observer: &Observer) -> PyResult<()> {
-    if let Some(native) = Future::as_native(future) {
-        native.get().remove_observer(future.py(), observer);
-        return Ok(());
-    }
-    let observer = observer.as_any().bind(future.py());
-    future.call_method1(pyo3::intern!(future.py(), "remove_done_callback"), (observer,)).map(drop)
 }

@@ -1,6 +1,6 @@
 //! `asyncio.create_task` and `asyncio.ensure_future`.
 
-use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
+use pyo3::exceptions::{PyDeprecationWarning, PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
@@ -45,9 +45,20 @@ pub fn task_on<'py>(
     let task = event_loop.call_method(pyo3::intern!(py, "create_task"), (coroutine,), Some(&keywords))?;
     // Before Python 3.13 a loop's `create_task` needn't know names.
     if let Some(name) = name.filter(|name| cfg!(not(Py_3_13)) && !name.is_none()) {
-        task.call_method1(pyo3::intern!(py, "set_name"), (name,))?;
+        set_name(&task, name)?;
     }
     Ok(task)
+}
+
+fn set_name(task: &Bound<'_, PyAny>, name: &Bound<'_, PyAny>) -> PyResult<()> {
+    let py = task.py();
+    if let Some(set_name) = task.getattr_opt(pyo3::intern!(py, "set_name"))? {
+        return set_name.call1((name,)).map(drop);
+    }
+    let message =
+        c"Task.set_name() was added in Python 3.8, the method support will be mandatory for third-party task \
+        implementations since 3.13.";
+    PyErr::warn(py, &py.get_type::<PyDeprecationWarning>(), message, 1)
 }
 
 /// The loop, if its `create_task` is nothing but the making of a native task.

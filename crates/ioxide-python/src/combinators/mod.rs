@@ -14,6 +14,7 @@ pub mod native_coroutine;
 pub mod observer;
 pub mod operation;
 pub mod sleep;
+pub mod task_group;
 
 use pyo3::prelude::*;
 

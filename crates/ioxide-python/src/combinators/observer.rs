@@ -7,11 +7,14 @@ use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 
 use super::gather::GatheringFuture;
+use super::task_group::TaskGroup;
 
 /// An object that is told.
 pub enum Observer {
     /// `gather` waits for the future among others.
     Gathering(Py<GatheringFuture>),
+    /// The future is a task of a group.
+    TaskGroup(Py<TaskGroup>),
 }
 
 impl Observer {
@@ -23,13 +26,26 @@ impl Observer {
         let py = future.py();
         match self {
             Self::Gathering(gathering) => GatheringFuture::child_is_done(gathering.bind(py), future),
+            Self::TaskGroup(group) => TaskGroup::task_is_done(group.bind(py), future),
         }
     }
 
-    /// The callable object that Python code sees.
+    /// The object that is told.
     pub fn as_any(&self) -> &Py<PyAny> {
         match self {
             Self::Gathering(gathering) => gathering.as_any(),
+            Self::TaskGroup(group) => group.as_any(),
+        }
+    }
+
+    /// What Python code sees, and calls with the future.
+    ///
+    /// # Errors
+    /// What looking up a method raises.
+    pub fn callable<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match self {
+            Self::Gathering(gathering) => Ok(gathering.bind(py).clone().into_any()),
+            Self::TaskGroup(group) => group.bind(py).getattr(pyo3::intern!(py, "_on_task_done")),
         }
     }
 
@@ -37,6 +53,7 @@ impl Observer {
     pub fn clone_ref(&self, py: Python<'_>) -> Self {
         match self {
             Self::Gathering(gathering) => Self::Gathering(gathering.clone_ref(py)),
+            Self::TaskGroup(group) => Self::TaskGroup(group.clone_ref(py)),
         }
     }
 

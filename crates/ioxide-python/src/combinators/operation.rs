@@ -4,11 +4,16 @@ use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 
 use super::sleep::Sleep;
+use super::task_group::{Entering, Leaving};
 
 /// The body of a native coroutine.
 pub enum Operation {
     /// `sleep`.
     Sleep(Sleep),
+    /// `TaskGroup.__aenter__`.
+    EnterTaskGroup(Entering),
+    /// `TaskGroup.__aexit__`.
+    LeaveTaskGroup(Box<Leaving>),
 }
 
 /// How an operation is resumed.
@@ -35,6 +40,8 @@ impl Operation {
     pub fn resume<'py>(&mut self, py: Python<'py>, resumption: Resumption) -> PyResult<Step<'py>> {
         match self {
             Self::Sleep(sleep) => sleep.resume(py, resumption),
+            Self::EnterTaskGroup(entering) => entering.resume(py),
+            Self::LeaveTaskGroup(leaving) => leaving.resume(py, resumption),
         }
     }
 
@@ -42,6 +49,8 @@ impl Operation {
     pub fn awaits<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyAny>> {
         match self {
             Self::Sleep(sleep) => sleep.awaits(py),
+            Self::EnterTaskGroup(_) => None,
+            Self::LeaveTaskGroup(leaving) => leaving.awaits(py),
         }
     }
 
@@ -49,6 +58,8 @@ impl Operation {
     pub fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
         match self {
             Self::Sleep(sleep) => sleep.traverse(visit),
+            Self::EnterTaskGroup(entering) => entering.traverse(visit),
+            Self::LeaveTaskGroup(leaving) => leaving.traverse(visit),
         }
     }
 }

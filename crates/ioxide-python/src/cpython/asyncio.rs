@@ -83,6 +83,8 @@ pub static AUDIT: Name = Name::new("sys", "audit");
 pub static TASK: Name = Name::new("asyncio", "Task");
 /// `asyncio.CancelledError`.
 pub static CANCELLED_ERROR: Name = Name::new("asyncio", "CancelledError");
+/// `asyncio.current_task`.
+pub static CURRENT_TASK: Name = Name::new("asyncio.tasks", "current_task");
 /// `asyncio.InvalidStateError`.
 pub static INVALID_STATE_ERROR: Name = Name::new("asyncio", "InvalidStateError");
 /// `asyncio.get_event_loop`.

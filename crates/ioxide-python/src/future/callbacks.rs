@@ -57,9 +57,7 @@ impl Callback {
                 let task = task.bind(py);
                 Ok((task.getattr(pyo3::intern!(py, "task_wakeup"))?, task.get().context(py)))
             }
-            Self::Observer(observer) => {
-                Ok((observer.as_any().bind(py).clone(), context::copy_current(py)?.into_bound(py)))
-            }
+            Self::Observer(observer) => Ok((observer.callable(py)?, context::copy_current(py)?.into_bound(py))),
             Self::Function(function, context) => Ok((function.bind(py).clone(), context.bind(py).clone())),
         }
     }
@@ -136,14 +134,6 @@ impl Future {
     /// What scheduling it raises, if the future is done already.
     pub fn add_observer(slf: &Bound<'_, Self>, observer: Observer) -> PyResult<()> {
         Self::add_callback(slf, Callback::Observer(observer))
-    }
-
-    /// Takes back every [`Future::add_observer`] of `observer`.
-    pub fn remove_observer(&self, py: Python<'_>, observer: &Observer) {
-        let entry = Callback::Observer(observer.clone_ref(py));
-        while let Some(removed) = self.state.with(py, |state| state.callbacks.remove(&entry)) {
-            drop(removed);
-        }
     }
 
     fn add_callback(slf: &Bound<'_, Self>, callback: Callback) -> PyResult<()> {
