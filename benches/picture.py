@@ -20,7 +20,7 @@ from benches.loops import OURS
 from benches.results import BASE, Run
 
 COLOURS = ("#9aa5b1", "#5b8db8", "#b59f5b", "#7fae7f", "#a98bb5", "#8f8f8f")
-COLOUR_OF_OURS = "#d1442c"
+COLOURS_OF_OURS = ("#d1442c", "#8c1d0f")
 HEIGHT_OF_BAR = 0.22
 INCHES_PER_BAR = 0.24
 
@@ -79,10 +79,10 @@ def draw_loop(axes: Axes, run: Run, group: str, loop: str, height: float, colour
 
 
 def colours_of(loops: list[str]) -> dict[str, str]:
-    """Give ours the colour that stands out."""
+    """Give ours the colours that stand out."""
     peers = [loop for loop in loops if loop not in OURS]
     colours = {loop: COLOURS[number % len(COLOURS)] for number, loop in enumerate(peers)}
-    return {loop: colours.get(loop, COLOUR_OF_OURS) for loop in loops}
+    return colours | dict(zip(OURS, COLOURS_OF_OURS, strict=True))
 
 
 if __name__ == "__main__":

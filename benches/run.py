@@ -46,7 +46,8 @@ def main() -> int:
     raise_limit_of_descriptors()
     rounds, seconds, deadline = plan(options)
     run = Run(
-        setting=machine.describe() | {"command": shlex.join(sys.argv), "rounds": rounds, "seconds": seconds},
+        setting=machine.describe()
+        | {"command": shlex.join(["python", "-m", "benches.run", *sys.argv[1:]]), "rounds": rounds, "seconds": seconds},
         versions=present,
         absent=absent,
         lines=measure(rows, list(present), rounds=rounds, seconds=seconds, deadline=deadline, progress=show_progress),
@@ -58,6 +59,11 @@ def main() -> int:
     )
     deliver(run, options)
     return 1 if run.failures() else 0
+
+
+def command() -> str:
+    """Tell how this run can be repeated, without where this machine keeps its files."""
+    return shlex.join(["python", "-m", "benches.run", *sys.argv[1:]])
 
 
 def parse_arguments() -> argparse.Namespace:

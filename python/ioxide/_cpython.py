@@ -23,6 +23,7 @@ from asyncio import (
     futures,
     selector_events,
     tasks,
+    timeouts,
     transports,
     trsock,
     unix_events,
@@ -45,12 +46,14 @@ __all__ = [
     "SelectorDatagramTransport",
     "SelectorEventLoop",
     "SocketTransport",
+    "TimeoutState",
     "TransportSocket",
     "UnixReadPipeTransport",
     "UnixSubprocessTransport",
     "UnixWritePipeTransport",
     "accept_retry_delay",
     "attach",
+    "cancel_and_wait",
     "child_watcher_of_the_program",
     "coroutine_debug_mode",
     "create_task",
@@ -207,6 +210,9 @@ async def wrap_awaitable(awaitable: Any) -> Any:
 
 set_result_unless_cancelled: Callable[[Any, Any], None] = futures._set_result_unless_cancelled  # type: ignore[attr-defined]
 get_loop_of: Callable[[Any], Any] = futures._get_loop  # type: ignore[attr-defined]
+TimeoutState: Any = timeouts._State  # type: ignore[attr-defined]
+# It is called from Python 3.12 on only: before that it takes the loop, too.
+cancel_and_wait: Any = tasks._cancel_and_wait  # type: ignore[attr-defined]
 task_get_stack: Callable[[Any, Any], Any] = base_tasks._task_get_stack
 task_print_stack: Callable[[Any, Any, Any], Any] = base_tasks._task_print_stack
 

@@ -21,8 +21,25 @@ from ioxide._policy import EventLoopPolicy
 __all__ = ["install", "native", "uninstall"]
 
 # From Python 3.14 on the standard library's keep account of who awaits whom, for call graphs.
-_NAMES = ("TaskGroup", "create_task", "ensure_future", "gather", "sleep") if sys.version_info < (3, 14) else ()
-_NATIVE: dict[str, Any] = {name: getattr(_ioxide, name) for name in _NAMES}
+_NAMES = {
+    "TaskGroup",
+    "Timeout",
+    "as_completed",
+    "create_eager_task_factory",
+    "create_task",
+    "eager_task_factory",
+    "ensure_future",
+    "gather",
+    "shield",
+    "sleep",
+    "timeout",
+    "timeout_at",
+    "wait",
+    "wait_for",
+}
+_NATIVE: dict[str, Any] = (
+    {name: getattr(_ioxide, name) for name in _NAMES if hasattr(_ioxide, name)} if sys.version_info < (3, 14) else {}
+)
 
 
 class _Installation:

@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import sys
 from collections.abc import Awaitable, Callable, Coroutine, Generator
 from contextvars import Context
 from typing import Any, Final, TypeVar, TypeVarTuple, final
@@ -20,17 +21,26 @@ __all__ = [
     "SocketTransport",
     "Task",
     "TaskGroup",
+    "Timeout",
     "TimerHandle",
     "WritePipeMethods",
+    "_AsCompletedIterator",
     "_GatheringFuture",
     "__version__",
     "_live_tasks",
+    "as_completed",
     "coroutine",
     "create_task",
     "ensure_future",
     "gather",
+    "shield",
     "sleep",
+    "timeout",
+    "timeout_at",
+    "wait",
 ]
+if sys.version_info >= (3, 12):
+    __all__ += ["create_eager_task_factory", "eager_task_factory", "factory", "wait_for"]
 
 _T = TypeVar("_T")
 _Ts = TypeVarTuple("_Ts")
@@ -252,6 +262,21 @@ class Task(asyncio.Task[_T]):
     def task_wakeup(self, future: asyncio.Future[Any]) -> None: ...
 
 @final
+class _AsCompletedIterator:
+    def __iter__(self) -> _AsCompletedIterator: ...
+    def __next__(self) -> Coroutine[Any, Any, Any]: ...
+    if sys.version_info >= (3, 13):
+        def __aiter__(self) -> _AsCompletedIterator: ...
+        def __anext__(self) -> Coroutine[Any, Any, asyncio.Future[Any]]: ...
+    else:
+        def send(self, value: Any) -> Coroutine[Any, Any, Any]: ...
+        def throw(self, type: Any, val: Any = None, tb: Any = None) -> Coroutine[Any, Any, Any]: ...
+        def close(self) -> None: ...
+
+    def _handle_completion(self, future: asyncio.Future[Any]) -> None: ...
+    def _handle_timeout(self) -> None: ...
+
+@final
 class _GatheringFuture(Future[list[Any]]):
     def __call__(self, child: asyncio.Future[Any]) -> None: ...
     def __del__(self) -> None: ...
@@ -276,13 +301,56 @@ class coroutine:  # noqa: N801 - as the interpreter's own class, whose place it 
     def close(self) -> None: ...
     def __del__(self) -> None: ...
 
+@final
+class Timeout:
+    def __new__(cls, when: float | None) -> Timeout: ...
+    def when(self) -> float | None: ...
+    def reschedule(self, when: float | None) -> None: ...
+    def expired(self) -> bool: ...
+    def __aenter__(self) -> Coroutine[Any, Any, Timeout]: ...
+    def __aexit__(self, exc_type: Any, exc_val: Any, exc_tb: Any) -> Coroutine[Any, Any, None]: ...
+    def _on_timeout(self) -> None: ...
+    @property
+    def _state(self) -> Any: ...
+    @property
+    def _when(self) -> float | None: ...
+    @property
+    def _task(self) -> asyncio.Task[Any] | None: ...
+    @property
+    def _cancelling(self) -> int: ...
+    @property
+    def _timeout_handler(self) -> asyncio.Handle | None: ...
+
 @disjoint_base
 class TaskGroup(asyncio.TaskGroup):
     def __new__(cls, *_args: Any, **_kwargs: Any) -> TaskGroup: ...
 
+as_completed = asyncio.as_completed
 create_task = asyncio.create_task
 ensure_future = asyncio.ensure_future
 gather = asyncio.gather
+shield = asyncio.shield
 sleep = asyncio.sleep
+timeout = asyncio.timeout
+timeout_at = asyncio.timeout_at
+wait = asyncio.wait
+
+if sys.version_info >= (3, 12):
+    create_eager_task_factory = asyncio.create_eager_task_factory
+    eager_task_factory = asyncio.eager_task_factory
+    wait_for = asyncio.wait_for
+
+    @final
+    class factory:  # noqa: N801 - what asyncio's own factories are called
+        __name__: str
+        __qualname__: str
+        def __call__(
+            self,
+            loop: asyncio.AbstractEventLoop,
+            coro: Coroutine[Any, Any, Any],
+            *,
+            name: str | None = None,
+            context: Context | None = None,
+        ) -> asyncio.Task[Any]: ...
 
 def _live_tasks() -> list[asyncio.Task[Any]]: ...

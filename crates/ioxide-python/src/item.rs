@@ -6,6 +6,7 @@ use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 
 use crate::combinators::observer::Observer;
+use crate::combinators::timeout::Timeout;
 use crate::future::Future;
 use crate::handle::Handle;
 use crate::listener::Listener;
@@ -35,6 +36,8 @@ pub enum Item {
     Notify(Box<(Observer, Py<Future>)>),
     /// A future that gets its result, unless it was cancelled.
     Settle(Box<(Py<Future>, Py<PyAny>)>),
+    /// A timeout whose time has come, unless it was rescheduled meanwhile.
+    Expire(Py<Timeout>),
 }
 
 impl Item {
@@ -54,6 +57,7 @@ impl Item {
             Self::Wakeup(task) => Task::wakeup(task.bind(py)),
             Self::Notify(told) => told.0.notify(told.1.bind(py).as_any()),
             Self::Settle(settled) => Future::finish_unless_cancelled(settled.0.bind(py), settled.1.bind(py).clone()),
+            Self::Expire(timeout) => Timeout::expire(timeout.bind(py)),
         }
     }
 
@@ -82,6 +86,7 @@ impl Item {
             Self::Step(task) | Self::Wakeup(task) => task.bind(py).clone().into_any(),
             Self::Notify(told) => told.0.as_any().bind(py).clone(),
             Self::Settle(settled) => settled.0.bind(py).clone().into_any(),
+            Self::Expire(timeout) => timeout.bind(py).clone().into_any(),
         }
     }
 
@@ -96,6 +101,7 @@ impl Item {
             Self::Accept(listener) => listener.into_bound(py).into_any(),
             Self::Resume(operation) => operation.into_bound(py).into_any(),
             Self::Step(task) | Self::Wakeup(task) => task.into_bound(py).into_any(),
+            Self::Expire(timeout) => timeout.into_bound(py).into_any(),
             Self::Notify(_) | Self::Settle(_) => self.object(py),
         }
     }
@@ -116,6 +122,7 @@ impl Item {
                 visit.call(&settled.0)?;
                 visit.call(&settled.1)
             }
+            Self::Expire(timeout) => visit.call(timeout),
         }
     }
 }

@@ -28,13 +28,22 @@ use pyo3::prelude::*;
 #[pymodule(gil_used = true)]
 mod _ioxide {
     #[pymodule_export]
+    use super::combinators::as_completed::{AsCompletedIterator, as_completed};
+    #[pymodule_export]
     use super::combinators::creating_tasks::{create_task, ensure_future};
+    #[cfg(Py_3_12)]
+    #[pymodule_export]
+    use super::combinators::eager_tasks::{EagerTaskFactory, create_eager_task_factory, eager_task_factory};
     #[pymodule_export]
     use super::combinators::gather::{GatheringFuture, gather};
     #[pymodule_export]
     use super::combinators::native_coroutine::NativeCoroutine;
     #[pymodule_export]
+    use super::combinators::shield::shield;
+    #[pymodule_export]
     use super::combinators::task_group::TaskGroup;
+    #[pymodule_export]
+    use super::combinators::timeout::{Timeout, timeout, timeout_at};
     #[pymodule_export]
     use super::event_loop::EventLoop;
     #[pymodule_export]
@@ -77,7 +86,12 @@ mod _ioxide {
         finalizer::install::<super::task::Task>(module.py());
         finalizer::install::<super::combinators::gather::GatheringFuture>(module.py());
         finalizer::install::<super::combinators::native_coroutine::NativeCoroutine>(module.py());
-        let coroutine_functions = [wrap_pyfunction!(super::combinators::sleep::sleep, module)?];
+        let coroutine_functions = [
+            wrap_pyfunction!(super::combinators::sleep::sleep, module)?,
+            wrap_pyfunction!(super::combinators::wait::wait, module)?,
+            #[cfg(Py_3_12)]
+            wrap_pyfunction!(super::combinators::wait_for::wait_for, module)?,
+        ];
         for function in coroutine_functions {
             let name = function.getattr("__name__")?.cast_into::<PyString>()?;
             let stock = module.py().import("asyncio.tasks")?.getattr(&name)?;

@@ -1,6 +1,7 @@
 //! Futures of whatever kind: ours by their fields, others by their methods.
 
 use pyo3::prelude::*;
+use pyo3::types::{PyList, PySet, PyTuple};
 
 use super::observer::Observer;
 use crate::cpython::{asyncio, coroutine};
@@ -19,6 +20,14 @@ pub fn is_future(object: &Bound<'_, PyAny>) -> PyResult<bool> {
         return Ok(false);
     }
     asyncio::IS_FUTURE.get(object.py())?.call1((object,))?.is_truthy()
+}
+
+/// Whether an object is a list, a tuple or a set, so that it can't be a future or a coroutine. Of others that has to be
+/// asked, which takes longer.
+pub fn is_plain_collection(object: &Bound<'_, PyAny>) -> bool {
+    object.is_exact_instance_of::<PyList>()
+        || object.is_exact_instance_of::<PyTuple>()
+        || object.is_exact_instance_of::<PySet>()
 }
 
 /// The loop of a future.
@@ -40,6 +49,32 @@ pub fn is_done(future: &Bound<'_, PyAny>) -> PyResult<bool> {
     match Future::as_native(future) {
         Some(native) => Ok(native.get().done(future.py())),
         None => future.call_method0(pyo3::intern!(future.py(), "done"))?.is_truthy(),
+    }
+}
+
+/// Whether a future was cancelled.
+///
+/// # Errors
+/// What asking a future that isn't ours raises.
+pub fn is_cancelled(future: &Bound<'_, PyAny>) -> PyResult<bool> {
+    match Future::as_native(future) {
+        Some(native) => Ok(native.get().cancelled(future.py())),
+        None => future.call_method0(pyo3::intern!(future.py(), "cancelled"))?.is_truthy(),
+    }
+}
+
+/// Lets whoever waits for `waiter` go on, unless it is done: its result is `None`.
+///
+/// # Errors
+/// What scheduling the callbacks raises, and what a future that isn't ours raises.
+pub fn release(waiter: &Bound<'_, PyAny>) -> PyResult<()> {
+    let py = waiter.py();
+    if is_done(waiter)? {
+        return Ok(());
+    }
+    match waiter.cast_exact::<Future>() {
+        Ok(native) => Future::finish(native, py.None().into_bound(py)),
+        Err(_) => waiter.call_method1(pyo3::intern!(py, "set_result"), (py.None(),)).map(drop),
     }
 }
 
@@ -76,6 +111,17 @@ pub fn cancelled_error<'py>(future: &Bound<'py, PyAny>) -> PyResult<Bound<'py, P
     }
 }
 
+/// What `result()` gives or raises.
+///
+/// # Errors
+/// What it raises.
+pub fn result<'py>(future: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    match Future::as_native(future) {
+        Some(native) => native.get().take_result(future.py()),
+        None => future.call_method0(pyo3::intern!(future.py(), "result")),
+    }
+}
+
 /// Cancels a future.
 ///
 /// # Errors
@@ -94,4 +140,17 @@ pub fn observe(future: &Bound<'_, PyAny>, observer: Observer) -> PyResult<()> {
     }
     let observer = observer.callable(future.py())?;
     future.call_method1(pyo3::intern!(future.py(), "add_done_callback"), (observer,)).map(drop)
+}
+
+/// Takes back [`observe`].
+///
+/// # Errors
+/// What removing a callback from a future that isn't ours raises.
+pub fn ignore(future: &Bound<'_, PyAny>, observer: &Observer) -> PyResult<()> {
+    if let Some(native) = Future::as_native(future) {
+        native.get().remove_observer(future.py(), observer);
+        return Ok(());
+    }
+    let observer = observer.callable(future.py())?;
+    future.call_method1(pyo3::intern!(future.py(), "remove_done_callback"), (observer,)).map(drop)
 }

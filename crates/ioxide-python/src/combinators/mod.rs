@@ -6,15 +6,25 @@
 //! They take any loop and any future. Where both are native, and nothing of them is overridden, no Python code runs.
 
 pub mod any_future;
+pub mod as_completed;
 pub mod awaiting;
+pub mod completion_queue;
 pub mod coroutine_function;
 pub mod creating_tasks;
+#[cfg(Py_3_12)]
+pub mod eager_tasks;
 pub mod gather;
 pub mod native_coroutine;
 pub mod observer;
 pub mod operation;
+pub mod shield;
 pub mod sleep;
 pub mod task_group;
+pub mod timeout;
+pub mod timer;
+pub mod wait;
+#[cfg(Py_3_12)]
+pub mod wait_for;
 
 use pyo3::prelude::*;
 

@@ -3,13 +3,24 @@
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 
+use super::completion_queue::NextCompleted;
 use super::sleep::Sleep;
 use super::task_group::{Entering, Leaving};
+use super::wait::Wait;
+#[cfg(Py_3_12)]
+use super::wait_for::WaitFor;
 
 /// The body of a native coroutine.
 pub enum Operation {
     /// `sleep`.
     Sleep(Sleep),
+    /// `wait`.
+    Wait(Box<Wait>),
+    /// `wait_for`.
+    #[cfg(Py_3_12)]
+    WaitFor(WaitFor),
+    /// What awaits the next one of `as_completed`.
+    NextCompleted(NextCompleted),
     /// `TaskGroup.__aenter__`.
     EnterTaskGroup(Entering),
     /// `TaskGroup.__aexit__`.
@@ -40,6 +51,10 @@ impl Operation {
     pub fn resume<'py>(&mut self, py: Python<'py>, resumption: Resumption) -> PyResult<Step<'py>> {
         match self {
             Self::Sleep(sleep) => sleep.resume(py, resumption),
+            Self::Wait(wait) => wait.resume(py, resumption),
+            #[cfg(Py_3_12)]
+            Self::WaitFor(waiting) => waiting.resume(py, resumption),
+            Self::NextCompleted(next) => next.resume(py, resumption),
             Self::EnterTaskGroup(entering) => entering.resume(py),
             Self::LeaveTaskGroup(leaving) => leaving.resume(py, resumption),
         }
@@ -49,6 +64,10 @@ impl Operation {
     pub fn awaits<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyAny>> {
         match self {
             Self::Sleep(sleep) => sleep.awaits(py),
+            Self::Wait(wait) => wait.awaits(py),
+            #[cfg(Py_3_12)]
+            Self::WaitFor(waiting) => waiting.awaits(py),
+            Self::NextCompleted(next) => next.awaits(py),
             Self::EnterTaskGroup(_) => None,
             Self::LeaveTaskGroup(leaving) => leaving.awaits(py),
         }
@@ -58,6 +77,10 @@ impl Operation {
     pub fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
         match self {
             Self::Sleep(sleep) => sleep.traverse(visit),
+            Self::Wait(wait) => wait.traverse(visit),
+            #[cfg(Py_3_12)]
+            Self::WaitFor(waiting) => waiting.traverse(visit),
+            Self::NextCompleted(next) => next.traverse(visit),
             Self::EnterTaskGroup(entering) => entering.traverse(visit),
             Self::LeaveTaskGroup(leaving) => leaving.traverse(visit),
         }

@@ -1,6 +1,5 @@
 //! `asyncio.sleep`.
 
-use ioxide::TimerKey;
 use pyo3::exceptions::PyValueError;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
@@ -9,8 +8,8 @@ use super::awaiting::Awaiting;
 use super::native_coroutine::NativeCoroutine;
 use super::operation::{Operation, Resumption, Step};
 use super::running_loop;
+use super::timer::Timer;
 use crate::cpython::asyncio;
-use crate::event_loop::EventLoop;
 use crate::item::Item;
 
 /// The coroutine of one `sleep`.
@@ -25,12 +24,6 @@ enum State {
     /// For one turn.
     Yielded,
     Waiting(Awaiting, Timer),
-}
-
-/// What will end the sleep.
-enum Timer {
-    Native(Py<EventLoop>, TimerKey),
-    Handle(Py<PyAny>),
 }
 
 /// Suspends the task for `delay` seconds, and returns `result` then. A delay of zero or less lets the others run for one
@@ -84,15 +77,14 @@ impl Sleep {
     fn arm(&self, event_loop: &Bound<'_, PyAny>, future: &Bound<'_, PyAny>) -> PyResult<Timer> {
         let py = event_loop.py();
         let (delay, result) = (self.delay.bind(py), self.result.bind(py));
-        if let (Ok(event_loop), Ok(future)) = (event_loop.cast::<EventLoop>(), future.cast_exact()) {
+        if let Ok(future) = future.cast_exact() {
             let item = || Item::Settle(Box::new((future.clone().unbind(), result.clone().unbind())));
-            if let Some(key) = EventLoop::arm_without_handle(event_loop, delay, item)? {
-                return Ok(Timer::Native(event_loop.clone().unbind(), key));
+            if let Some(timer) = Timer::without_handle(event_loop, delay, item)? {
+                return Ok(timer);
             }
         }
         let settle = asyncio::SET_RESULT_UNLESS_CANCELLED.get(py)?;
-        let call_later = event_loop.getattr(pyo3::intern!(py, "call_later"))?;
-        Ok(Timer::Handle(call_later.call1((delay, settle, future, result))?.unbind()))
+        Timer::with_handle(event_loop, (delay, settle, future, result))
     }
 
     pub(super) fn awaits<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyAny>> {
@@ -107,21 +99,6 @@ impl Sleep {
         visit.call(&self.result)?;
         let State::Waiting(awaiting, timer) = &self.state else { return Ok(()) };
         awaiting.traverse(visit)?;
-        match timer {
-            Timer::Native(event_loop, _) => visit.call(event_loop),
-            Timer::Handle(handle) => visit.call(handle),
-        }
-    }
-}
-
-impl Timer {
-    fn cancel(&self, py: Python<'_>) -> PyResult<()> {
-        match self {
-            Self::Native(event_loop, key) => {
-                drop(event_loop.get().disarm(py, *key));
-                Ok(())
-            }
-            Self::Handle(handle) => handle.call_method0(py, pyo3::intern!(py, "cancel")).map(drop),
-        }
+        timer.traverse(visit)
     }
 }

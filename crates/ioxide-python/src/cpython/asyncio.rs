@@ -126,6 +126,19 @@ pub static ENTER_TASK: Name = Name::new("asyncio.tasks", "_enter_task");
 pub static LEAVE_TASK: Name = Name::new("asyncio.tasks", "_leave_task");
 /// Makes a task its loop's current one in the place of another.
 pub static SWAP_CURRENT_TASK: Name = Name::new("asyncio.tasks", "_swap_current_task");
+/// `asyncio.current_task`.
+#[cfg(Py_3_14)]
+pub static CURRENT_TASK: Name = Name::new("asyncio", "current_task");
+/// The states of a timeout.
+pub static TIMEOUT_STATE: Name = Name::new("ioxide._cpython", "TimeoutState");
+/// `ExceptionGroup`.
+#[cfg(Py_3_13)]
+pub static EXCEPTION_GROUP: Name = Name::new("builtins", "ExceptionGroup");
+/// `round`.
+pub static ROUND: Name = Name::new("builtins", "round");
+/// A coroutine that cancels a future and waits until it is done.
+#[cfg(Py_3_12)]
+pub static CANCEL_AND_WAIT: Name = Name::new("ioxide._cpython", "cancel_and_wait");
 /// What `call_soon_threadsafe` of asyncio's own loop returns.
 #[cfg(Py_3_14)]
 pub static THREAD_SAFE_HANDLE: Name = Name::new("asyncio.events", "_ThreadSafeHandle");

@@ -1,6 +1,6 @@
 //! Driving coroutines by the C API, without a `StopIteration` for a coroutine that returns.
 
-use pyo3::exceptions::{PyStopIteration, PyTypeError};
+use pyo3::exceptions::{PyRuntimeError, PyStopIteration, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::{PyResult, ffi};
 
@@ -52,10 +52,14 @@ pub fn is_exact_coroutine(object: &Bound<'_, PyAny>) -> bool {
 /// What `await object` iterates over: a coroutine itself, of another object what its `__await__` returns.
 ///
 /// # Errors
-/// `TypeError` if the object can't be awaited, and what its `__await__` raises.
+/// `TypeError` if the object can't be awaited, `RuntimeError` for a coroutine that somebody else awaits, and what the
+/// object's `__await__` raises.
 pub fn awaitable_iterator<'py>(object: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
     let py = object.py();
     if is_exact_coroutine(object) {
+        if !object.getattr(pyo3::intern!(py, "cr_await"))?.is_none() {
+            return Err(PyRuntimeError::new_err("coroutine is being awaited already"));
+        }
         return Ok(object.clone());
     }
     let class = object.get_type();

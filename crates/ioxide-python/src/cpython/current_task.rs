@@ -5,6 +5,25 @@ use pyo3::prelude::*;
 
 use crate::cpython::asyncio;
 
+/// The task that runs on the loop.
+///
+/// # Errors
+/// What hashing the loop raises.
+#[cfg(not(Py_3_14))]
+pub fn get<'py>(event_loop: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyAny>>> {
+    asyncio::CURRENT_TASKS.get(event_loop.py())?.cast::<pyo3::types::PyDict>()?.get_item(event_loop)
+}
+
+/// The task that runs on the loop.
+///
+/// # Errors
+/// What asyncio's function raises.
+#[cfg(Py_3_14)]
+pub fn get<'py>(event_loop: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyAny>>> {
+    let task = asyncio::CURRENT_TASK.get(event_loop.py())?.call1((event_loop,))?;
+    Ok(Some(task).filter(|task| !task.is_none()))
+}
+
 /// Makes `task` the current one of its loop, whichever was before.
 ///
 /// # Errors

@@ -7,6 +7,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyFloat, PyTuple};
 
 use super::EventLoop;
+use crate::cpython::attributes;
 use crate::handle::Handle;
 use crate::item::Item;
 #[cfg(Py_3_14)]
@@ -46,6 +47,34 @@ impl EventLoop {
         let when = slf.call_method0(pyo3::intern!(py, "time"))?.add(delay)?;
         let deadline = clock::from_seconds(when.extract()?);
         Ok(Some(slf.get().arm(py, deadline, item())))
+    }
+
+    /// As [`EventLoop::arm_without_handle`], for the time `when` by the loop's clock.
+    ///
+    /// # Errors
+    /// `TypeError` for a time that isn't a number.
+    pub fn arm_at_without_handle(
+        slf: &Bound<'_, Self>,
+        when: &Bound<'_, PyAny>,
+        item: impl FnOnce() -> Item,
+    ) -> PyResult<Option<TimerKey>> {
+        if !Self::takes_items(slf)? || Self::overrides_call_at(slf)? {
+            return Ok(None);
+        }
+        let deadline = clock::from_seconds(when.extract()?);
+        Ok(Some(slf.get().arm(slf.py(), deadline, item())))
+    }
+
+    /// What the loop's `time()` returns.
+    ///
+    /// # Errors
+    /// What the program's clock raises.
+    pub fn now<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        let name = pyo3::intern!(slf.py(), "time");
+        if Self::overrides(slf, &slf.get().overrides_time, "time")? || attributes::has_own(slf, name)? {
+            return slf.call_method0(name);
+        }
+        Ok(slf.get().time(slf.py()).into_any())
     }
 
     /// What every method that schedules looks at first.

@@ -136,6 +136,14 @@ impl Future {
         Self::add_callback(slf, Callback::Observer(observer))
     }
 
+    /// Takes back every [`Future::add_observer`] of `observer`.
+    pub fn remove_observer(&self, py: Python<'_>, observer: &Observer) {
+        let entry = Callback::Observer(observer.clone_ref(py));
+        while let Some(removed) = self.state.with(py, |state| state.callbacks.remove(&entry)) {
+            drop(removed);
+        }
+    }
+
     fn add_callback(slf: &Bound<'_, Self>, callback: Callback) -> PyResult<()> {
         let py = slf.py();
         let ready = slf.get().state.with(py, |state| {

@@ -211,7 +211,7 @@ impl Future {
     }
 
     /// Whether the future was cancelled.
-    fn cancelled(&self, py: Python<'_>) -> bool {
+    pub fn cancelled(&self, py: Python<'_>) -> bool {
         self.state.with(py, |state| matches!(state.outcome, Outcome::Cancelled))
     }
 

@@ -52,12 +52,12 @@ impl Task {
     }
 
     /// How many requests to cancel are pending: `cancel` counts up, `uncancel` down.
-    fn cancelling(&self, py: Python<'_>) -> u32 {
+    pub fn cancelling(&self, py: Python<'_>) -> u32 {
         self.state.with(py, |state| state.cancels_requested)
     }
 
     /// Takes back one request to cancel. Returns how many are left.
-    fn uncancel(&self, py: Python<'_>) -> u32 {
+    pub fn uncancel(&self, py: Python<'_>) -> u32 {
         self.state.with(py, |state| {
             if state.cancels_requested > 0 {
                 state.cancels_requested -= 1;

@@ -126,6 +126,23 @@ impl Task {
         Ok(task)
     }
 
+    /// Makes a task on any loop that takes its first step at once, if the loop runs (3.12 and later).
+    ///
+    /// # Errors
+    /// `TypeError` if `coroutine` is no coroutine.
+    #[cfg(Py_3_12)]
+    pub fn start<'py>(
+        event_loop: &Bound<'py, PyAny>,
+        coroutine: &Bound<'py, PyAny>,
+        name: Option<&Bound<'py, PyAny>>,
+        context: Option<Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, Self>> {
+        let task = Bound::new(event_loop.py(), Self::uninitialised())?;
+        let event_loop = Some(event_loop).filter(|event_loop| !event_loop.is_none());
+        Self::initialise(&task, coroutine, event_loop, name, context, true)?;
+        Ok(task)
+    }
+
     /// Gives a new task its coroutine, name and context.
     fn prepare(
         slf: &Bound<'_, Self>,
