@@ -38,7 +38,7 @@ test-dev-mode: $(BIN)/installed load-generator ## runs them in Python's developm
 
 test-cpython: $(BIN)/installed ## runs CPython's own asyncio tests on asyncio's loop and on ioxide's, and compares
 	$(BIN)/python tests/cpython/run_suite.py $(MODULES)
-	$(if $(filter 3.11 3.12 3.13,$(VERSION)),$(BIN)/python tests/cpython/run_suite.py --loop ioxide-natives \
+	$(if $(filter 3.11 3.12 3.13,$(VERSION)),$(BIN)/python tests/cpython/run_suite.py --alone --loop ioxide-natives \
 	    $(or $(MODULES),$(MODULES_OF_TASKS)))
 
 test-newer-pythons: ## runs the Python tests and CPython's own on 3.14 and 3.15, from Debian's sid

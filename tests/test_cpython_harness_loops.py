@@ -105,3 +105,46 @@ def test_a_loop_that_is_not_installed_is_refused(suite: Suite) -> None:
     report = suite.run("--loop", "no_such_project:Loop")
     assert report.code == 2
     assert report.lines[-1].endswith("there is no module no_such_project")
+
+
+def test_a_loop_alone_may_fail_nothing(suite: Suite) -> None:
+    suite.add(
+        "test_one",
+        """
+        class One(unittest.TestCase):
+            def test_good(self): self.assertTrue(on_the_other_loop())
+            def test_bad(self): self.fail()
+        """,
+    )
+    report = suite.run("--alone")
+    assert report.code == 1
+    assert report.lines[-1] == "ioxide: 1 passed, 1 failed, 0 skipped"
+    assert not any(line.startswith("asyncio:") for line in report.lines)
+
+
+def test_a_module_that_this_version_does_not_have_is_named_and_left_out(suite: Suite) -> None:
+    suite.add(
+        "test_one",
+        """
+        class One(unittest.TestCase):
+            def test_good(self): pass
+        """,
+    )
+    report = suite.run("test_one", "test_of_the_future")
+    assert report.code == 0
+    assert any("test_of_the_future" in line and "has no such module" in line for line in report.lines)
+    assert suite.run("test_of_the_future").code == 1
+
+
+def test_the_natives_stand_under_the_names_of_asyncio(suite: Suite) -> None:
+    suite.add(
+        "test_one",
+        """
+        import ioxide
+        class One(unittest.TestCase):
+            def test_classes(self):
+                self.assertIs(asyncio.tasks._CTask, ioxide.Task)
+                self.assertIs(asyncio.Future, ioxide.Future)
+        """,
+    )
+    assert suite.run("--alone", "--loop", "ioxide-natives").code == 0

@@ -1,9 +1,10 @@
 """Runs CPython's own asyncio tests on asyncio's loop and on another, and compares.
 
-    python run_suite.py [--loop NAME] [--jobs N] [--time-limit SECONDS] [--test-limit SECONDS] [MODULE ...]
+    python run_suite.py [--loop NAME] [--alone] [--jobs N] [--time-limit SECONDS] [--test-limit SECONDS] [MODULE ...]
 
 The other loop is ioxide's, or the one that is named: `loop_under_test.py` says how, and what each of them is given. It
-may fail nothing that the stock loop passes, except what `exclusions.toml` lists with a reason.
+may fail nothing that the stock loop passes, except what `exclusions.toml` lists with a reason. With --alone the stock
+loop isn't run, and is taken to pass everything.
 
 Each module runs in a process of its own with a time limit, beside another one if there are cores for two. A test that
 hangs or crashes the interpreter is named, and the rest of its module is run without it. What fails beside another
@@ -80,10 +81,21 @@ async def run_again_alone(report: ModuleReport, directory: Path, limits: Limits)
                 report.outcomes[test] = again.outcomes[test]
 
 
-async def run_pairs(options: argparse.Namespace, directory: Path) -> list[Pair]:
-    """Run each module on both loops."""
+def chosen_modules(options: argparse.Namespace) -> list[str]:
+    """Name the modules that were asked for, but those that this version of Python doesn't have."""
+    present = modules(options.package)
+    if not options.modules:
+        return present
     prefix = f"{options.package}."
-    chosen = [prefix + name.removeprefix(prefix) for name in options.modules] or modules(options.package)
+    asked = [prefix + name.removeprefix(prefix) for name in options.modules]
+    for module in asked:
+        if module not in present:
+            print(f"{module}: CPython {sys.version.split()[0]} has no such module")
+    return [module for module in asked if module in present]
+
+
+async def run_pairs(options: argparse.Namespace, chosen: list[str], directory: Path) -> list[Pair]:
+    """Run each module on both loops."""
     limits = Limits(options.time_limit, options.test_limit)
     jobs = asyncio.Semaphore(options.jobs)
     excluded = exclusions()
@@ -92,6 +104,8 @@ async def run_pairs(options: argparse.Namespace, directory: Path) -> list[Pair]:
     other_directory.mkdir()
 
     async def run_stock(module: str) -> ModuleReport:
+        if options.alone:
+            return ModuleReport(STOCK, module)
         async with jobs:
             return await run_module(STOCK, module, stock_directory, limits)
 
@@ -145,6 +159,7 @@ def options() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description="Runs CPython's asyncio tests on two loops, and compares.")
     parser.add_argument("--loop", default="ioxide", help=f"one of {', '.join(KNOWN)}, or module:attribute")
+    parser.add_argument("--alone", action="store_true", help="without asyncio's own loop beside it")
     parser.add_argument("--jobs", type=int, default=min(os.cpu_count() or 1, 2), help="processes at a time")
     parser.add_argument("--time-limit", type=float, default=TIME_LIMIT, help="seconds for a process of a module")
     parser.add_argument("--test-limit", type=float, default=TEST_LIMIT, help="seconds for a test, at least")
@@ -159,13 +174,18 @@ def options() -> argparse.Namespace:
 def main() -> int:
     """Run, print, and return the exit code."""
     chosen = options()
+    names = chosen_modules(chosen)
+    if not names:
+        return 1
     with tempfile.TemporaryDirectory() as directory:
-        pairs = asyncio.run(run_pairs(chosen, Path(directory)))
+        pairs = asyncio.run(run_pairs(chosen, names, Path(directory)))
     worse = print_differences(pairs)
     left_out = sum(len(other.left_out) for _, other in pairs)
     not_run = sum(len(stock.outcomes.keys() - other.outcomes.keys() - other.left_out) for stock, other in pairs)
     print(f"CPython {sys.version.split()[0]}, {left_out} failures excluded with a reason, {not_run} tests not run")
-    sides = ((STOCK, [stock for stock, _ in pairs]), (chosen.loop.partition(":")[0], [other for _, other in pairs]))
+    sides = [(chosen.loop.partition(":")[0], [other for _, other in pairs])]
+    if not chosen.alone:
+        sides.insert(0, (STOCK, [stock for stock, _ in pairs]))
     for label, reports in sides:
         print_counts(reports, label)
     for label, reports in sides:
