@@ -126,9 +126,6 @@ pub static ENTER_TASK: Name = Name::new("asyncio.tasks", "_enter_task");
 pub static LEAVE_TASK: Name = Name::new("asyncio.tasks", "_leave_task");
 /// Makes a task its loop's current one in the place of another.
 pub static SWAP_CURRENT_TASK: Name = Name::new("asyncio.tasks", "_swap_current_task");
-/// `asyncio.current_task`.
-#[cfg(Py_3_14)]
-pub static CURRENT_TASK: Name = Name::new("asyncio", "current_task");
 /// The states of a timeout.
 pub static TIMEOUT_STATE: Name = Name::new("ioxide._cpython", "TimeoutState");
 /// `ExceptionGroup`.
