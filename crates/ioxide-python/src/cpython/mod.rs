@@ -3,6 +3,7 @@
 
 pub mod asyncio;
 pub mod attached_cell;
+#[cfg(not(Py_3_13))]
 pub mod attributes;
 pub mod buffer;
 pub mod context;

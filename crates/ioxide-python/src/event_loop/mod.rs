@@ -55,7 +55,6 @@ pub struct EventLoop {
     overrides_call_later: PyOnceLock<bool>,
     overrides_call_soon: PyOnceLock<bool>,
     overrides_create_task: PyOnceLock<bool>,
-    overrides_time: PyOnceLock<bool>,
     task_factory: AttachedCell<Option<Py<PyAny>>>,
     /// The thread that runs the loop, zero if none does.
     thread: AtomicU64,
@@ -149,7 +148,6 @@ impl EventLoop {
             overrides_call_later: PyOnceLock::new(),
             overrides_call_soon: PyOnceLock::new(),
             overrides_create_task: PyOnceLock::new(),
-            overrides_time: PyOnceLock::new(),
             task_factory: AttachedCell::new(None),
             thread: AtomicU64::new(0),
             is_stopping: AtomicBool::new(false),

@@ -7,7 +7,6 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyFloat, PyTuple};
 
 use super::EventLoop;
-use crate::cpython::attributes;
 use crate::handle::Handle;
 use crate::item::Item;
 #[cfg(Py_3_14)]
@@ -63,18 +62,6 @@ impl EventLoop {
         }
         let deadline = clock::from_seconds(when.extract()?);
         Ok(Some(slf.get().arm(slf.py(), deadline, item())))
-    }
-
-    /// What the loop's `time()` returns.
-    ///
-    /// # Errors
-    /// What the program's clock raises.
-    pub fn now<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
-        let name = pyo3::intern!(slf.py(), "time");
-        if Self::overrides(slf, &slf.get().overrides_time, "time")? || attributes::has_own(slf, name)? {
-            return slf.call_method0(name);
-        }
-        Ok(slf.get().time(slf.py()).into_any())
     }
 
     /// What every method that schedules looks at first.
