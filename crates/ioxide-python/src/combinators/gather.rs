@@ -219,11 +219,6 @@ impl GatheringFuture {
         self.state.with(py, |state| state.is_cancel_requested)
     }
 
-    /// What classes derived from this one do before they go.
-    fn __del__(slf: &Bound<'_, Self>) -> PyResult<()> {
-        Self::finalize(slf)
-    }
-
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
         self.state.traverse(|state| state.children.iter().flatten().try_for_each(|child| visit.call(child)))
     }

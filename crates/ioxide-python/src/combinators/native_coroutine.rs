@@ -47,16 +47,13 @@ impl NativeCoroutine {
 
     /// Runs the operation to where it suspends next, or to its end.
     fn resume<'py>(&self, py: Python<'py>, resumption: Resumption) -> PyResult<Step<'py>> {
-        let mut operation = match (self.state.replace(py, State::Running), &resumption) {
-            (State::Created(operation), Resumption::Throw(_)) => {
+        let (mut operation, resumption) = match (self.state.replace(py, State::Running), resumption) {
+            (State::Created(operation), Resumption::Throw(error)) => {
                 drop(self.state.replace(py, State::Finished));
                 drop(operation);
-                return match resumption {
-                    Resumption::Throw(error) => Err(error),
-                    Resumption::Next => Ok(Step::Returned(py.None().into_bound(py))),
-                };
+                return Err(error);
             }
-            (State::Created(operation) | State::Suspended(operation), _) => operation,
+            (State::Created(operation) | State::Suspended(operation), resumption) => (operation, resumption),
             (State::Running, _) => return Err(PyValueError::new_err("coroutine already executing")),
             (State::Finished, _) => {
                 drop(self.state.replace(py, State::Finished));
@@ -168,11 +165,6 @@ impl NativeCoroutine {
 
     fn __repr__(slf: &Bound<'_, Self>) -> String {
         format!("<coroutine object {} at {:p}>", slf.get().qualified_name, slf.as_ptr())
-    }
-
-    /// What nobody calls but the interpreter: see [`Finalize`].
-    fn __del__(slf: &Bound<'_, Self>) -> PyResult<()> {
-        Self::finalize(slf)
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
