@@ -62,13 +62,18 @@ fmt: $(VENV)/created ## formats everything
 wheel: $(VENV)/created ## builds a wheel for PYTHON into dist/
 	$(BIN)/pip wheel --quiet --no-deps --wheel-dir dist .
 
-bench: $(BIN)/installed load-generator ## measures beside the peers; QUICK=1, ONLY=queue,tls, LOOPS=, ROUNDS=, COMPARE=old.json
+# What is measured as a whole is shown in the README.
+MEASUREMENTS := $(if $(QUICK)$(ONLY)$(LOOPS),build/bench,docs/benchmarks)
+BENCH_OPTIONS := $(if $(QUICK),--quick) $(if $(ONLY),--only '$(ONLY)') $(if $(LOOPS),--loops '$(LOOPS)') \
+    $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(SECONDS),--seconds $(SECONDS)) $(if $(MINUTES),--minutes $(MINUTES)) \
+    $(if $(COMPARE),--compare '$(COMPARE)')
+
+bench: $(BIN)/installed load-generator ## measures beside the peers, for an hour or two; QUICK=1, ONLY=queue,tls, LOOPS=, ROUNDS=, SECONDS=, MINUTES=, COMPARE=old.json
 	$(BIN)/pip install --quiet --requirement benches/requirements.txt
 	-RUSTUP_TOOLCHAIN=stable $(BIN)/pip install --quiet --requirement benches/requirements-source.txt
-	mkdir -p build/bench
-	$(BIN)/python -m benches.run $(if $(QUICK),--quick) $(if $(ONLY),--only '$(ONLY)') $(if $(LOOPS),--loops '$(LOOPS)') \
-	    $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(COMPARE),--compare '$(COMPARE)') --json build/bench/$(VERSION).json \
-	    --markdown build/bench/$(VERSION).md --picture build/bench/$(VERSION).svg
+	mkdir -p $(MEASUREMENTS)
+	$(BIN)/python -m benches.run $(BENCH_OPTIONS) --json $(MEASUREMENTS)/$(VERSION).json \
+	    --markdown $(MEASUREMENTS)/$(VERSION).md --picture $(MEASUREMENTS)/$(VERSION).svg
 
 bench-rust: ## measures the core crate's parts
 	cargo bench --quiet --package ioxide

@@ -14,6 +14,7 @@ from benches.results import Cell, Line
 from benches.rows import Row, Sample, Unsupported
 
 Progress = Callable[[str], None]
+Keeper = Callable[[list[Line]], None]
 
 
 def measure(
@@ -24,8 +25,12 @@ def measure(
     seconds: float,
     deadline: float = float("inf"),
     progress: Progress = lambda _: None,
+    after_round: Keeper = lambda _: None,
 ) -> list[Line]:
-    """Measure every row on every loop. `deadline` is a time of `time.monotonic`, after which no row is begun."""
+    """Measure every row on every loop. `deadline` is a time of `time.monotonic`, after which no row is begun.
+
+    `after_round` is given what has been measured so far, so that a run of an hour which is interrupted isn't lost.
+    """
     lines = [Line.of(row, loops) for row in rows]
     for number in range(rounds):
         for row, line in zip(rows, lines, strict=True):
@@ -36,6 +41,7 @@ def measure(
                 take(row.floor, line.floor, seconds)
             for loop in rotated(loops, number):
                 take(partial(row.measure, loop), line.cells[loop], seconds)
+        after_round(lines)
     return lines
 
 

@@ -136,7 +136,7 @@ def preamble(run: Run) -> list[str]:
         f"Medians of at most {setting['rounds']} interleaved rounds of {setting['seconds']:.2g} s in fresh processes, "
         "each pinned to a core; ± is half of the way from the least to the greatest.",
         "Ratios say how many times better: 2 is twice as fast, or half the memory. "
-        "A row is measured again by `make bench ONLY='group: name'`.",
+        "A row is measured again by `make bench ONLY='=group: name'`.",
     ]
     if setting.get("complete") is False:
         lines.append("Time ran out before the last round had ended, so that rows have fewer rounds, or none.")

@@ -176,7 +176,7 @@ def summary_of(line: Line) -> dict[str, Any]:
         }
         for loop, cell in line.cells.items()
     }
-    return {"best_peer": best, "command": f"make bench ONLY='{line.title}'", "loops": loops}
+    return {"best_peer": best, "command": f"make bench ONLY='={line.title}'", "loops": loops}
 
 
 def geometric_mean(ratios: list[float]) -> float:

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from benches import compare, loops, machine, report
 from benches.measure import measure
-from benches.results import Run
+from benches.results import Line, Run
 from benches.rows import Row
 
 MODULES = (
@@ -46,19 +46,40 @@ def main() -> int:
     raise_limit_of_descriptors()
     rounds, seconds, deadline = plan(options)
     run = Run(
-        setting=machine.describe()
-        | {"command": shlex.join(["python", "-m", "benches.run", *sys.argv[1:]]), "rounds": rounds, "seconds": seconds},
+        setting=machine.describe() | {"command": command(), "rounds": rounds, "seconds": seconds},
         versions=present,
         absent=absent,
-        lines=measure(rows, list(present), rounds=rounds, seconds=seconds, deadline=deadline, progress=show_progress),
+        lines=[],
     )
-    run.setting["complete"] = all(
-        len(cell.values) == rounds or cell.failed or cell.unsupported
-        for line in run.lines
-        for cell in line.cells.values()
+
+    def keep(lines: list[Line]) -> None:
+        run.lines = lines
+        run.setting["complete"] = is_complete(run)
+        if options.json is not None:
+            run.save(options.json)
+
+    keep(
+        measure(
+            rows,
+            list(present),
+            rounds=rounds,
+            seconds=seconds,
+            deadline=deadline,
+            progress=show_progress,
+            after_round=keep,
+        )
     )
     deliver(run, options)
     return 1 if run.failures() else 0
+
+
+def is_complete(run: Run) -> bool:
+    """Whether every loop has had every round of every row."""
+    return all(
+        len(cell.values) == run.setting["rounds"] or cell.failed or cell.unsupported
+        for line in run.lines
+        for cell in line.cells.values()
+    )
 
 
 def command() -> str:
@@ -70,10 +91,11 @@ def parse_arguments() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="end within five minutes, with fewer rows and rounds")
-    parser.add_argument("--only", default="", help="parts of 'group: name', separated by commas")
+    parser.add_argument("--only", default="", help="parts of 'group: name', or =the whole of it, separated by commas")
     parser.add_argument("--loops", default=",".join(loops.LOOPS), help="names, or MODULE:FACTORY for one of your own")
     parser.add_argument("--rounds", type=int, help="5; with --quick at most 5")
-    parser.add_argument("--seconds", type=float, help="what a sample takes: 1, or 0.2 with --quick")
+    parser.add_argument("--seconds", type=float, help="what a sample takes: 0.3, or 0.2 with --quick")
+    parser.add_argument("--minutes", type=float, help="after which no further row is begun")
     parser.add_argument("--list", action="store_true", help="only name the rows that would be measured")
     parser.add_argument("--compare", type=Path, help="the JSON of an earlier run")
     parser.add_argument("--json", type=Path, help="where everything that was measured goes")
@@ -104,8 +126,9 @@ def selected(rows: Sequence[Row], only: str, *, quick: bool) -> list[Row]:
 
 
 def matches(row: Row, word: str) -> bool:
-    """Whether a word of ONLY selects the row."""
-    return word in f"{row.group}: {row.name}".lower()
+    """Whether a word of ONLY selects the row: a part of its title, or after a = the whole of it."""
+    title = f"{row.group}: {row.name}".lower()
+    return title == word[1:] if word.startswith("=") else word in title
 
 
 def available(names: str) -> tuple[dict[str, str], dict[str, str]]:
@@ -124,9 +147,11 @@ def available(names: str) -> tuple[dict[str, str], dict[str, str]]:
 
 def plan(options: argparse.Namespace) -> tuple[int, float, float]:
     """Settle the rounds, the seconds of a sample, and the time at which to stop. A quick run has as many as fit."""
-    seconds = options.seconds or (0.2 if options.quick else 1.0)
-    deadline = time.monotonic() + QUICK_SECONDS if options.quick else float("inf")
-    return options.rounds or 5, seconds, deadline
+    seconds = options.seconds or (0.2 if options.quick else 0.3)
+    limit = QUICK_SECONDS if options.quick else float("inf")
+    if options.minutes is not None:
+        limit = options.minutes * 60
+    return options.rounds or 5, seconds, time.monotonic() + limit
 
 
 def raise_limit_of_descriptors() -> None:
@@ -147,8 +172,6 @@ def deliver(run: Run, options: argparse.Namespace) -> None:
     print(report.plain(run))
     if options.compare is not None:
         print("\n" + compare.compared(Run.load(options.compare), run).plain())
-    if options.json is not None:
-        run.save(options.json)
     if options.markdown is not None:
         options.markdown.write_text(report.markdown(run))
     if options.picture is not None:

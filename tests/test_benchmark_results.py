@@ -221,6 +221,18 @@ def test_figures_have_three_digits_that_mean_something(value: float | None, text
     assert report.number(value) == text
 
 
+def test_what_a_round_has_found_is_kept_before_the_next_begins() -> None:
+    kept: list[int] = []
+    measure(
+        [row(lambda _loop, _seconds: Sample(1.0))],
+        ["a"],
+        rounds=3,
+        seconds=0.0,
+        after_round=lambda lines: kept.append(len(lines[0].cells["a"].values)),
+    )
+    assert kept == [1, 2, 3]
+
+
 def test_rows_are_selected_by_parts_of_their_names() -> None:
     rows = [row(pytest.fail, "Queue put", quick=True), row(pytest.fail, "TLS echo"), row(pytest.fail, "sleep")]
     assert [found.name for found in run.selected(rows, "queue,tls", quick=True)] == ["Queue put", "TLS echo"]
@@ -230,20 +242,31 @@ def test_rows_are_selected_by_parts_of_their_names() -> None:
         run.selected(rows, "sleep,queu-e", quick=False)
 
 
+def test_one_row_is_selected_by_the_whole_of_its_title() -> None:
+    rows = [row(pytest.fail, "echo x 10"), row(pytest.fail, "echo x 100")]
+    title = f"{rows[0].group}: {rows[0].name}"
+    assert run.selected(rows, title, quick=False) == rows
+    assert run.selected(rows, f"={title}", quick=False) == rows[:1]
+    with pytest.raises(SystemExit, match="no row matches '=echo x 10'"):
+        run.selected(rows, "=echo x 10", quick=False)
+
+
 def test_every_row_can_be_selected_by_its_name_and_every_group_has_quick_ones() -> None:
     rows = run.all_rows()
     for found in rows:
-        assert found in run.selected(rows, f"{found.group}: {found.name}", quick=False)
+        assert run.selected(rows, f"={found.group}: {found.name}", quick=False) == [found]
     assert {found.group for found in rows if found.quick} == {found.group for found in rows}
 
 
 def test_a_quick_run_has_a_time_by_which_it_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(run.time, "monotonic", lambda: 1000.0)
-    options = argparse.Namespace(quick=True, rounds=None, seconds=None)
+    options = argparse.Namespace(quick=True, rounds=None, seconds=None, minutes=None)
     assert run.plan(options)[2] == 1000.0 + run.QUICK_SECONDS
     assert run.QUICK_SECONDS < 300
     options.quick = False
     assert run.plan(options)[2] == float("inf")
+    options.minutes = 2.0
+    assert run.plan(options)[2] == 1120.0
 
 
 def test_instructions_above_the_tolerance_are_worse() -> None:

@@ -55,6 +55,29 @@ def _is_replaced(function: Any) -> bool:
 class Loop(EventLoop, SelectorEventLoop):
     """An asyncio event loop. It has every method of `asyncio.SelectorEventLoop`, and behaves as it does."""
 
+    # As long as nothing is in the instance's `__dict__`, the interpreter finds a method of the loop without a look-up.
+    __slots__ = (
+        "_asyncgens",
+        "_asyncgens_shutdown_called",
+        "_child_watcher",
+        "_clock_resolution",
+        "_coroutine_origin_tracking_enabled",
+        "_coroutine_origin_tracking_saved_depth",
+        "_csock",
+        "_current_handle",
+        "_default_executor",
+        "_exception_handler",
+        "_executor_shutdown_called",
+        "_internal_fds",
+        "_selector",
+        "_signal_handlers",
+        "_ssock",
+        "_transports",
+        "_unix_server_sockets",
+        "_watcher",
+        "slow_callback_duration",
+    )
+
     def __init__(self) -> None:
         # The standard library's constructors are not called: they would make a selector and a pair of sockets that
         # nothing uses. These are the attributes that the inherited methods work with.

@@ -9,6 +9,7 @@ use pyo3::types::PyTuple;
 
 use crate::cpython::asyncio;
 use crate::cpython::attached_cell::AttachedCell;
+use crate::cpython::free_list::free_list;
 use crate::cpython::{context, ownership};
 use crate::errors;
 use crate::event_loop::EventLoop;
@@ -187,6 +188,8 @@ fn describe(event_loop: &Bound<'_, EventLoop>, function: &Py<PyAny>, arguments: 
     let is_debug = event_loop.get().is_debug();
     asyncio::DESCRIBE_CALLBACK.get(py)?.call1((function, arguments, is_debug))?.extract()
 }
+
+free_list!(Handle);
 
 #[pymethods]
 impl Handle {

@@ -13,6 +13,8 @@ mod future;
 mod handle;
 mod item;
 mod listener;
+#[cfg(not(Py_3_13))]
+mod program_attributes;
 mod socket_operation;
 mod task;
 #[cfg(Py_3_14)]
@@ -72,7 +74,7 @@ mod _ioxide {
     use pyo3::types::PyString;
 
     use super::combinators::coroutine_function::CoroutineFunction;
-    use super::cpython::{finalizer, live_tasks, vectorcall};
+    use super::cpython::{finalizer, free_list, live_tasks, vectorcall};
 
     /// Every task that isn't done, of all loops.
     #[pyfunction]
@@ -82,10 +84,17 @@ mod _ioxide {
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
-        finalizer::install::<super::future::Future>(module.py());
-        finalizer::install::<super::task::Task>(module.py());
-        finalizer::install::<super::combinators::gather::GatheringFuture>(module.py());
-        finalizer::install::<super::combinators::native_coroutine::NativeCoroutine>(module.py());
+        let py = module.py();
+        free_list::install::<super::handle::Handle>(py);
+        free_list::install::<super::timer_handle::TimerHandle>(py);
+        free_list::install::<super::future::Future>(py);
+        free_list::install::<super::future::FutureIterator>(py);
+        free_list::install::<super::task::Task>(py);
+        free_list::install::<super::combinators::native_coroutine::NativeCoroutine>(py);
+        finalizer::install::<super::future::Future>(py);
+        finalizer::install::<super::task::Task>(py);
+        finalizer::install::<super::combinators::gather::GatheringFuture>(py);
+        finalizer::install::<super::combinators::native_coroutine::NativeCoroutine>(py);
         let coroutine_functions = [
             wrap_pyfunction!(super::combinators::sleep::sleep, module)?,
             wrap_pyfunction!(super::combinators::wait::wait, module)?,
@@ -94,7 +103,7 @@ mod _ioxide {
         ];
         for function in coroutine_functions {
             let name = function.getattr("__name__")?.cast_into::<PyString>()?;
-            let stock = module.py().import("asyncio.tasks")?.getattr(&name)?;
+            let stock = py.import("asyncio.tasks")?.getattr(&name)?;
             let function = CoroutineFunction::make(function, stock)?;
             vectorcall::install(&function);
             module.add(name, function)?;

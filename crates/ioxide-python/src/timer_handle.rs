@@ -8,6 +8,7 @@ use pyo3::types::{PyNotImplemented, PyTuple};
 
 use crate::cpython::asyncio;
 use crate::cpython::attached_cell::AttachedCell;
+use crate::cpython::free_list::free_list;
 use crate::event_loop::EventLoop;
 use crate::handle::Handle;
 use crate::item::Item;
@@ -49,6 +50,8 @@ impl TimerHandle {
         self.when.bind(py)
     }
 }
+
+free_list!(TimerHandle);
 
 #[pymethods]
 impl TimerHandle {

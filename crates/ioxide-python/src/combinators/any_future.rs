@@ -5,6 +5,7 @@ use pyo3::types::{PyList, PySet, PyTuple};
 
 use super::observer::Observer;
 use crate::cpython::{asyncio, coroutine};
+use crate::event_loop::EventLoop;
 use crate::future::{Future, Outlook};
 use crate::task::cancelling;
 
@@ -60,6 +61,17 @@ pub fn is_cancelled(future: &Bound<'_, PyAny>) -> PyResult<bool> {
     match Future::as_native(future) {
         Some(native) => Ok(native.get().cancelled(future.py())),
         None => future.call_method0(pyo3::intern!(future.py(), "cancelled"))?.is_truthy(),
+    }
+}
+
+/// Makes a future of a loop.
+///
+/// # Errors
+/// What the loop's `create_future` raises.
+pub fn create<'py>(event_loop: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    match event_loop.cast::<EventLoop>() {
+        Ok(native) if EventLoop::makes_native_futures(native)? => EventLoop::make_future(native).map(Bound::into_any),
+        _ => event_loop.call_method0(pyo3::intern!(event_loop.py(), "create_future")),
     }
 }
 

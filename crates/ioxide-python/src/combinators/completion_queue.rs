@@ -80,7 +80,7 @@ impl CompletionQueue {
             let message = format!("<Queue at {self:p}> is bound to a different event loop");
             return Err(PyRuntimeError::new_err(message));
         }
-        let getter = event_loop.call_method0(pyo3::intern!(py, "create_future"))?;
+        let getter = any_future::create(&event_loop)?;
         self.state.with(py, |queue| queue.getters.push_back(getter.clone().unbind()));
         Ok(getter)
     }

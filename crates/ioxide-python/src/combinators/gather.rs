@@ -42,7 +42,7 @@ pub fn gather<'py>(
     let py = coros_or_futures.py();
     let mut arguments = coros_or_futures.iter();
     let Some(first) = arguments.next() else {
-        let outer = asyncio::GET_EVENT_LOOP.get(py)?.call0()?.call_method0(pyo3::intern!(py, "create_future"))?;
+        let outer = any_future::create(&asyncio::GET_EVENT_LOOP.get(py)?.call0()?)?;
         outer.call_method1(pyo3::intern!(py, "set_result"), (PyList::empty(py),))?;
         return Ok(outer);
     };

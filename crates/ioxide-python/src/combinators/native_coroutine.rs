@@ -17,6 +17,7 @@ use super::operation::{Operation, Resumption, Step};
 use crate::cpython::attached_cell::AttachedCell;
 use crate::cpython::exception;
 use crate::cpython::finalizer::Finalize;
+use crate::cpython::free_list::free_list;
 
 /// A coroutine whose body is Rust.
 #[pyclass(frozen, weakref, name = "coroutine", module = "ioxide._ioxide")]
@@ -80,6 +81,8 @@ impl NativeCoroutine {
         self.qualified_name.rsplit('.').next().unwrap_or(self.qualified_name)
     }
 }
+
+free_list!(NativeCoroutine);
 
 #[pymethods]
 impl NativeCoroutine {

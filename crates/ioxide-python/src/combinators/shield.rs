@@ -19,7 +19,7 @@ pub fn shield<'py>(arg: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
     if any_future::is_done(&inner)? {
         return Ok(inner);
     }
-    let outer = loop_of(&inner)?.call_method0(pyo3::intern!(py, "create_future"))?;
+    let outer = any_future::create(&loop_of(&inner)?)?;
     let pair = Pair { inner: inner.clone().unbind(), outer: outer.clone().unbind() };
     let shielding = Bound::new(py, Shielding { pair: AttachedCell::new(Some(pair)) })?.unbind();
     any_future::observe(&inner, Observer::Shielding(shielding.clone_ref(py)))?;

@@ -4,6 +4,7 @@ use pyo3::exceptions::PyValueError;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 
+use super::any_future;
 use super::awaiting::Awaiting;
 use super::native_coroutine::NativeCoroutine;
 use super::operation::{Operation, Resumption, Step};
@@ -66,7 +67,7 @@ impl Sleep {
             return Err(PyValueError::new_err("Invalid delay: NaN (not a number)"));
         }
         let event_loop = running_loop(py)?;
-        let future = event_loop.call_method0(pyo3::intern!(py, "create_future"))?;
+        let future = any_future::create(&event_loop)?;
         let timer = self.arm(&event_loop, &future)?;
         let awaiting = Awaiting::of(&future)?;
         let step = awaiting.resume(py, Resumption::Next);

@@ -95,7 +95,7 @@ impl Wait {
         if futures.is_empty() {
             return Err(PyAssertionError::new_err("Set of Futures is empty."));
         }
-        let waiter = event_loop.call_method0(pyo3::intern!(py, "create_future"))?;
+        let waiter = any_future::create(&event_loop)?;
         let waiting = Bound::new(py, Waiting::new(&waiter, return_when, futures.len()))?;
         if let Some(timeout) = &self.timeout {
             Waiting::arm(&waiting, &event_loop, &waiter, timeout.bind(py))?;

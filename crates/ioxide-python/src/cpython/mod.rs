@@ -3,7 +3,6 @@
 
 pub mod asyncio;
 pub mod attached_cell;
-#[cfg(not(Py_3_13))]
 pub mod attributes;
 pub mod buffer;
 pub mod context;
@@ -12,6 +11,7 @@ pub mod current_task;
 pub mod descriptor;
 pub mod exception;
 pub mod finalizer;
+pub mod free_list;
 pub mod live_tasks;
 pub mod ownership;
 pub mod recursion;

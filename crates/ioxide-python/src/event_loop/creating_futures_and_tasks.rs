@@ -32,6 +32,14 @@ impl EventLoop {
             && !Self::overrides(slf, &event_loop.overrides_create_task, "create_task")?)
     }
 
+    /// Whether the loop's `create_future` makes a native future, and does nothing else.
+    ///
+    /// # Errors
+    /// What looking up the method raises.
+    pub fn makes_native_futures(slf: &Bound<'_, Self>) -> PyResult<bool> {
+        Ok(cfg!(not(Py_3_14)) && !Self::overrides(slf, &slf.get().overrides_create_future, "create_future")?)
+    }
+
     /// Makes a native future that belongs to this loop.
     ///
     /// # Errors

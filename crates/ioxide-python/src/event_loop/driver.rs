@@ -7,7 +7,6 @@ use std::sync::atomic::Ordering;
 use ioxide::clock::{self, Nanoseconds};
 use ioxide::{Driver, Event, Events, Reactor, Schedule};
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
 
 use super::EventLoop;
 use crate::cpython::current_task;
@@ -20,21 +19,14 @@ use crate::item::Item;
 pub struct LoopDriver<'a, 'py> {
     event_loop: &'a Bound<'py, EventLoop>,
     reactor: Arc<Reactor>,
-    clock: Clock<'py>,
+    /// Whether the loop's class has a clock of its own.
+    overrides_time: bool,
     company: Company,
     /// A task that has taken its step is still the current one. Of tasks that follow each other, in one turn or in
     /// several, each takes the place of the one before; before anything else runs the place is emptied, also before a
     /// task goes that has a failure to report. To empty it after each step would cost as much as all the rest of knowing
     /// the current task.
     has_current_task: Cell<bool>,
-}
-
-/// Whose clock the loop goes by.
-enum Clock<'py> {
-    /// The kernel's, unless the loop's `__dict__` has a `time` when it is asked.
-    Monotonic { attributes: Option<Bound<'py, PyDict>> },
-    /// A subclass's `time` method.
-    Overridden,
 }
 
 impl<'a, 'py> LoopDriver<'a, 'py> {
@@ -46,16 +38,11 @@ impl<'a, 'py> LoopDriver<'a, 'py> {
         let py = event_loop.py();
         let reactor = event_loop.get().reactor(py)?;
         let own = py.get_type::<EventLoop>().getattr("time")?;
-        let clock = if event_loop.get_type().getattr("time")?.is(&own) {
-            let attributes = event_loop.getattr_opt("__dict__")?.and_then(|dict| dict.cast_into().ok());
-            Clock::Monotonic { attributes }
-        } else {
-            Clock::Overridden
-        };
+        let overrides_time = !event_loop.get_type().getattr("time")?.is(&own);
         Ok(Self {
             event_loop,
             reactor,
-            clock,
+            overrides_time,
             company: Company::of_this_thread(py),
             has_current_task: Cell::new(false),
         })
@@ -149,14 +136,7 @@ impl Driver for LoopDriver<'_, '_> {
     }
 
     fn time(&self) -> PyResult<Nanoseconds> {
-        let is_patched = match &self.clock {
-            Clock::Overridden => true,
-            Clock::Monotonic { attributes: Some(attributes) } => {
-                attributes.contains(pyo3::intern!(attributes.py(), "time"))?
-            }
-            Clock::Monotonic { attributes: None } => false,
-        };
-        if is_patched {
+        if self.overrides_time || self.event_loop.get().has_own_methods() {
             self.clear_current_task()?;
             let seconds: f64 = self.event_loop.call_method0("time")?.extract()?;
             return Ok(clock::from_seconds(seconds));

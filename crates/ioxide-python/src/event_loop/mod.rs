@@ -12,6 +12,7 @@ mod debug_mode;
 mod dns;
 mod driver;
 mod opening_connections;
+mod own_methods;
 mod running_and_stopping;
 mod scheduling_callbacks;
 mod watched;
@@ -54,10 +55,12 @@ pub struct EventLoop {
     overrides_call_at: PyOnceLock<bool>,
     overrides_call_later: PyOnceLock<bool>,
     overrides_call_soon: PyOnceLock<bool>,
+    overrides_create_future: PyOnceLock<bool>,
     overrides_create_task: PyOnceLock<bool>,
     task_factory: AttachedCell<Option<Py<PyAny>>>,
     /// The thread that runs the loop, zero if none does.
     thread: AtomicU64,
+    has_own_methods: AtomicBool,
     is_stopping: AtomicBool,
     is_closed: AtomicBool,
     is_debug: AtomicBool,
@@ -90,9 +93,13 @@ impl EventLoop {
         self.reactor.with(py, |reactor| reactor.clone()).ok_or_else(errors::loop_is_closed)
     }
 
-    /// Whether a class derived from this one has a `method` of its own. Looked up once per loop, into `known`.
+    /// Whether a class derived from this one has a `method` of its own, looked up once per loop, into `known`; or the loop
+    /// itself has methods of its own.
     fn overrides(slf: &Bound<'_, Self>, known: &PyOnceLock<bool>, method: &str) -> PyResult<bool> {
         let py = slf.py();
+        if slf.get().has_own_methods() {
+            return Ok(true);
+        }
         let overrides = known.get_or_try_init(py, || {
             let own = py.get_type::<Self>().getattr(method)?;
             Ok::<_, PyErr>(!slf.get_type().getattr(method)?.is(&own))
@@ -147,9 +154,11 @@ impl EventLoop {
             overrides_call_at: PyOnceLock::new(),
             overrides_call_later: PyOnceLock::new(),
             overrides_call_soon: PyOnceLock::new(),
+            overrides_create_future: PyOnceLock::new(),
             overrides_create_task: PyOnceLock::new(),
             task_factory: AttachedCell::new(None),
             thread: AtomicU64::new(0),
+            has_own_methods: AtomicBool::new(false),
             is_stopping: AtomicBool::new(false),
             is_closed: AtomicBool::new(false),
             is_debug: AtomicBool::new(false),

@@ -7,6 +7,7 @@ use pyo3::prelude::*;
 use super::Future;
 use crate::cpython::attached_cell::AttachedCell;
 use crate::cpython::exception;
+use crate::cpython::free_list::free_list;
 
 /// The iterator of one `await`.
 #[pyclass(frozen, module = "ioxide._ioxide")]
@@ -20,6 +21,8 @@ impl FutureIterator {
         Self { future: AttachedCell::new(Some(future)) }
     }
 }
+
+free_list!(FutureIterator);
 
 #[pymethods]
 impl FutureIterator {

@@ -25,6 +25,7 @@ use pyo3::types::{PyTuple, PyType};
 use crate::combinators::gather::GatheringFuture;
 use crate::cpython::attached_cell::AttachedCell;
 use crate::cpython::finalizer::Finalize;
+use crate::cpython::free_list::free_list;
 use crate::cpython::{asyncio, exception};
 use crate::event_loop::EventLoop;
 use crate::task::Task;
@@ -145,6 +146,8 @@ impl Future {
 pub fn invalid_state(py: Python<'_>, message: &str) -> PyResult<PyErr> {
     Ok(exception::raised(&asyncio::INVALID_STATE_ERROR.get(py)?.call1((message,))?))
 }
+
+free_list!(Future);
 
 #[pymethods]
 impl Future {

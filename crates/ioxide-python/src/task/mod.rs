@@ -22,6 +22,7 @@ use pyo3::types::{PyDict, PyString, PyTuple};
 
 use crate::cpython::attached_cell::AttachedCell;
 use crate::cpython::finalizer::Finalize;
+use crate::cpython::free_list::free_list;
 use crate::cpython::live_tasks::{self, Registration};
 use crate::cpython::{asyncio, context, coroutine};
 use crate::event_loop::EventLoop;
@@ -235,6 +236,8 @@ impl Task {
         stepped
     }
 }
+
+free_list!(Task);
 
 #[pymethods]
 impl Task {

@@ -9,6 +9,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyType;
 
 use super::TaskGroup;
+use crate::combinators::any_future;
 use crate::combinators::awaiting::Awaiting;
 use crate::combinators::native_coroutine::NativeCoroutine;
 use crate::combinators::operation::{Operation, Resumption, Step};
@@ -210,7 +211,7 @@ impl TaskGroup {
             return Ok(completed);
         }
         let event_loop = self.read(py, |state| &state.event_loop);
-        let completed = event_loop.call_method0(pyo3::intern!(py, "create_future"))?;
+        let completed = any_future::create(&event_loop)?;
         self.write(&completed, |state| &mut state.completed);
         Ok(completed)
     }
