@@ -21,6 +21,7 @@ from asyncio import (
     events,
     format_helpers,
     futures,
+    locks,
     selector_events,
     tasks,
     timeouts,
@@ -42,7 +43,9 @@ else:
 __all__ = [
     "SENDFILE_NATIVE",
     "SSL_SOCKET",
+    "BarrierState",
     "DefaultEventLoopPolicy",
+    "Event",
     "SelectorDatagramTransport",
     "SelectorEventLoop",
     "SocketTransport",
@@ -78,6 +81,7 @@ __all__ = [
 ]
 
 TransportSocket = trsock.TransportSocket
+Event = locks.Event
 SelectorDatagramTransport: Any = selector_events._SelectorDatagramTransport  # type: ignore[attr-defined]
 UnixReadPipeTransport: Any = unix_events._UnixReadPipeTransport  # type: ignore[attr-defined]
 UnixWritePipeTransport: Any = unix_events._UnixWritePipeTransport  # type: ignore[attr-defined]
@@ -210,6 +214,7 @@ async def wrap_awaitable(awaitable: Any) -> Any:
 
 set_result_unless_cancelled: Callable[[Any, Any], None] = futures._set_result_unless_cancelled  # type: ignore[attr-defined]
 get_loop_of: Callable[[Any], Any] = futures._get_loop  # type: ignore[attr-defined]
+BarrierState: Any = locks._BarrierState
 TimeoutState: Any = timeouts._State  # type: ignore[attr-defined]
 # It is called from Python 3.12 on only: before that it takes the loop, too.
 cancel_and_wait: Any = tasks._cancel_and_wait  # type: ignore[attr-defined]

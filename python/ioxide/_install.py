@@ -37,9 +37,25 @@ _NAMES = {
     "wait",
     "wait_for",
 }
-_NATIVE: dict[str, Any] = (
-    {name: getattr(_ioxide, name) for name in _NAMES if hasattr(_ioxide, name)} if sys.version_info < (3, 14) else {}
-)
+# These wait for whatever futures the loop makes, and know nothing of tasks.
+_NAMES_ON_ALL_VERSIONS = {
+    "Barrier",
+    "BoundedSemaphore",
+    "Condition",
+    "Event",
+    "LifoQueue",
+    "Lock",
+    "PriorityQueue",
+    "Queue",
+    "Semaphore",
+}
+
+
+def _native_names() -> set[str]:
+    return _NAMES_ON_ALL_VERSIONS | (_NAMES if sys.version_info < (3, 14) else set())
+
+
+_NATIVE: dict[str, Any] = {name: getattr(_ioxide, name) for name in _native_names() if hasattr(_ioxide, name)}
 
 
 class _Installation:

@@ -3,6 +3,7 @@
 import asyncio
 import socket
 import sys
+import types
 from collections.abc import Awaitable, Callable, Coroutine, Generator
 from contextvars import Context
 from typing import Any, Final, TypeVar, TypeVarTuple, final
@@ -10,13 +11,22 @@ from typing import Any, Final, TypeVar, TypeVarTuple, final
 from typing_extensions import disjoint_base
 
 __all__ = [
+    "Barrier",
+    "BoundedSemaphore",
+    "Condition",
     "DatagramMethods",
+    "Event",
     "EventLoop",
     "Future",
     "FutureIterator",
     "Handle",
+    "LifoQueue",
     "Listener",
+    "Lock",
+    "PriorityQueue",
+    "Queue",
     "ReadPipeMethods",
+    "Semaphore",
     "SocketOperation",
     "SocketTransport",
     "Task",
@@ -322,6 +332,53 @@ class Timeout:
 @disjoint_base
 class TaskGroup(asyncio.TaskGroup):
     def __new__(cls, *_args: Any, **_kwargs: Any) -> TaskGroup: ...
+
+@disjoint_base
+class Lock(asyncio.Lock):
+    def __new__(cls, *_args: Any, **_kwargs: Any) -> Lock: ...
+
+@disjoint_base
+class Event(asyncio.Event):
+    def __new__(cls, *_args: Any, **_kwargs: Any) -> Event: ...
+
+@disjoint_base
+class Condition(asyncio.Condition):
+    def __new__(cls, *_args: Any, **_kwargs: Any) -> Condition: ...
+    # What the lock has: attributes, which a program may replace.
+    @property
+    def acquire(self) -> Any: ...
+    @acquire.setter
+    def acquire(self, method: Any) -> None: ...
+    @property
+    def release(self) -> Any: ...
+    @release.setter
+    def release(self, method: Any) -> None: ...
+    @property
+    def locked(self) -> Any: ...
+    @locked.setter
+    def locked(self, method: Any) -> None: ...
+
+@disjoint_base
+class Semaphore(asyncio.Semaphore):
+    def __new__(cls, *_args: Any, **_kwargs: Any) -> Semaphore: ...
+
+class BoundedSemaphore(asyncio.BoundedSemaphore):
+    def __new__(cls, *_args: Any, **_kwargs: Any) -> BoundedSemaphore: ...
+
+@disjoint_base
+class Barrier(asyncio.Barrier):
+    def __new__(cls, *_args: Any, **_kwargs: Any) -> Barrier: ...
+
+class Queue(asyncio.Queue[_T]):
+    def __new__(cls, maxsize: int = 0) -> Queue[_T]: ...
+    @classmethod
+    def __class_getitem__(cls, item: Any, /) -> types.GenericAlias: ...
+
+class LifoQueue(Queue[_T]):
+    def __new__(cls, maxsize: int = 0) -> LifoQueue[_T]: ...
+
+class PriorityQueue(Queue[_T]):
+    def __new__(cls, maxsize: int = 0) -> PriorityQueue[_T]: ...
 
 as_completed = asyncio.as_completed
 create_task = asyncio.create_task

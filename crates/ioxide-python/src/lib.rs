@@ -16,6 +16,7 @@ mod listener;
 #[cfg(not(Py_3_13))]
 mod program_attributes;
 mod socket_operation;
+mod sync;
 mod task;
 #[cfg(Py_3_14)]
 mod thread_safe_handle;
@@ -57,6 +58,18 @@ mod _ioxide {
     #[pymodule_export]
     use super::socket_operation::SocketOperation;
     #[pymodule_export]
+    use super::sync::barrier::Barrier;
+    #[pymodule_export]
+    use super::sync::condition::Condition;
+    #[pymodule_export]
+    use super::sync::event::Event;
+    #[pymodule_export]
+    use super::sync::lock::Lock;
+    #[pymodule_export]
+    use super::sync::queue::{LifoQueue, PriorityQueue, Queue};
+    #[pymodule_export]
+    use super::sync::semaphore::{BoundedSemaphore, Semaphore};
+    #[pymodule_export]
     use super::task::Task;
     #[cfg(Py_3_14)]
     #[pymodule_export]
@@ -74,7 +87,7 @@ mod _ioxide {
     use pyo3::types::PyString;
 
     use super::combinators::coroutine_function::CoroutineFunction;
-    use super::cpython::{finalizer, free_list, live_tasks, vectorcall};
+    use super::cpython::{class_name, coroutine, finalizer, free_list, live_tasks, vectorcall};
 
     /// Every task that isn't done, of all loops.
     #[pyfunction]
@@ -95,6 +108,14 @@ mod _ioxide {
         finalizer::install::<super::task::Task>(py);
         finalizer::install::<super::combinators::gather::GatheringFuture>(py);
         finalizer::install::<super::combinators::native_coroutine::NativeCoroutine>(py);
+        class_name::leave_out_module::<super::sync::barrier::Barrier>(py);
+        class_name::leave_out_module::<super::sync::condition::Condition>(py);
+        class_name::leave_out_module::<super::sync::event::Event>(py);
+        class_name::leave_out_module::<super::sync::lock::Lock>(py);
+        class_name::leave_out_module::<super::sync::semaphore::Semaphore>(py);
+        class_name::leave_out_module::<super::sync::semaphore::BoundedSemaphore>(py);
+        coroutine::is_its_own_iterator::<super::combinators::native_coroutine::NativeCoroutine>(py);
+        coroutine::is_its_own_iterator::<super::combinators::ended::Ended>(py);
         let coroutine_functions = [
             wrap_pyfunction!(super::combinators::sleep::sleep, module)?,
             wrap_pyfunction!(super::combinators::wait::wait, module)?,

@@ -80,13 +80,20 @@ pub fn create<'py>(event_loop: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>
 /// # Errors
 /// What scheduling the callbacks raises, and what a future that isn't ours raises.
 pub fn release(waiter: &Bound<'_, PyAny>) -> PyResult<()> {
-    let py = waiter.py();
-    if is_done(waiter)? {
+    finish(waiter, waiter.py().None().into_bound(waiter.py()))
+}
+
+/// Sets the result of a future, unless it is done.
+///
+/// # Errors
+/// As [`release`].
+pub fn finish<'py>(future: &Bound<'py, PyAny>, result: Bound<'py, PyAny>) -> PyResult<()> {
+    if is_done(future)? {
         return Ok(());
     }
-    match waiter.cast_exact::<Future>() {
-        Ok(native) => Future::finish(native, py.None().into_bound(py)),
-        Err(_) => waiter.call_method1(pyo3::intern!(py, "set_result"), (py.None(),)).map(drop),
+    match future.cast_exact::<Future>() {
+        Ok(native) => Future::finish(native, result),
+        Err(_) => future.call_method1(pyo3::intern!(future.py(), "set_result"), (result,)).map(drop),
     }
 }
 

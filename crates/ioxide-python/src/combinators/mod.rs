@@ -13,6 +13,7 @@ pub mod coroutine_function;
 pub mod creating_tasks;
 #[cfg(Py_3_12)]
 pub mod eager_tasks;
+pub mod ended;
 pub mod gather;
 pub mod native_coroutine;
 pub mod observer;
@@ -36,4 +37,12 @@ use crate::cpython::asyncio;
 /// `RuntimeError` if there is none.
 fn running_loop(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
     asyncio::GET_RUNNING_LOOP.get(py)?.call0()
+}
+
+/// The loop that runs in this thread, or `None`.
+///
+/// # Errors
+/// What asking for it raises.
+pub fn running_loop_or_none(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
+    asyncio::GET_RUNNING_LOOP_OR_NONE.get(py)?.call0()
 }

@@ -12,6 +12,7 @@ use std::sync::OnceLock;
 use pyo3::exceptions::{PyGeneratorExit, PyRuntimeError, PyRuntimeWarning, PyStopIteration, PyTypeError, PyValueError};
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
+use pyo3::types::PyBool;
 
 use super::operation::{Operation, Resumption, Step};
 use crate::cpython::attached_cell::AttachedCell;
@@ -99,16 +100,21 @@ impl NativeCoroutine {
             Step::Yielded(object) => Ok(Some(object)),
             // To end without a value is cheaper: no StopIteration is made.
             Step::Returned(value) if value.is_none() => Ok(None),
+            Step::Returned(value) if value.is(&*PyBool::new(py, true)) => Err(exception::stop_iteration_of_true(py)?),
             Step::Returned(value) => Err(exception::stop_iteration(&value)?),
         }
     }
 
     /// Goes on. What is sent is of no concern, but the first time it has to be `None`.
-    fn send<'py>(&self, py: Python<'py>, value: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
-        if self.is_created(py) && !value.is_none() {
+    fn send<'py>(slf: &Bound<'py, Self>, value: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        if slf.get().is_created(slf.py()) && !value.is_none() {
             return Err(PyTypeError::new_err("can't send non-None value to a just-started coroutine"));
         }
-        self.__next__(py)?.ok_or_else(|| PyStopIteration::new_err(()))
+        match slf.get().resume(slf.py(), Resumption::Next)? {
+            Step::Yielded(object) => Ok(object),
+            Step::Returned(value) if value.is_none() => Err(PyStopIteration::new_err(())),
+            Step::Returned(value) => Err(exception::stop_iteration(&value)?),
+        }
     }
 
     /// Raises an exception where the coroutine waits.
@@ -129,7 +135,8 @@ impl NativeCoroutine {
 
     /// Ends the coroutine where it waits.
     fn close(&self, py: Python<'_>) -> PyResult<()> {
-        if self.state.with(py, |state| matches!(state, State::Finished)) {
+        if self.state.with(py, |state| matches!(state, State::Created(_) | State::Finished)) {
+            drop(self.state.replace(py, State::Finished));
             return Ok(());
         }
         match self.resume(py, Resumption::Throw(PyGeneratorExit::new_err(()))) {

@@ -6,9 +6,12 @@ use pyo3::prelude::*;
 use super::completion_queue::NextCompleted;
 use super::sleep::Sleep;
 use super::task_group::{Entering, Leaving};
+use super::timeout::Block;
 use super::wait::Wait;
 #[cfg(Py_3_12)]
 use super::wait_for::WaitFor;
+use crate::sync::operation::SyncOperation;
+use crate::sync::queue::{Getting, Joining, Putting};
 
 /// The body of a native coroutine.
 pub enum Operation {
@@ -25,6 +28,16 @@ pub enum Operation {
     EnterTaskGroup(Entering),
     /// `TaskGroup.__aexit__`.
     LeaveTaskGroup(Box<Leaving>),
+    /// `Timeout.__aenter__` and `Timeout.__aexit__`.
+    Timeout(Block),
+    /// Of a lock or one of its kin.
+    Sync(SyncOperation),
+    /// `Queue.put`.
+    PutItem(Putting),
+    /// `Queue.get`.
+    GetItem(Getting),
+    /// `Queue.join`.
+    JoinQueue(Joining),
 }
 
 /// How an operation is resumed.
@@ -57,6 +70,11 @@ impl Operation {
             Self::NextCompleted(next) => next.resume(py, resumption),
             Self::EnterTaskGroup(entering) => entering.resume(py),
             Self::LeaveTaskGroup(leaving) => leaving.resume(py, resumption),
+            Self::Timeout(block) => block.resume(py),
+            Self::Sync(operation) => operation.resume(py, resumption),
+            Self::PutItem(putting) => putting.resume(py, resumption),
+            Self::GetItem(getting) => getting.resume(py, resumption),
+            Self::JoinQueue(joining) => joining.resume(py, resumption),
         }
     }
 
@@ -68,8 +86,12 @@ impl Operation {
             #[cfg(Py_3_12)]
             Self::WaitFor(waiting) => waiting.awaits(py),
             Self::NextCompleted(next) => next.awaits(py),
-            Self::EnterTaskGroup(_) => None,
+            Self::EnterTaskGroup(_) | Self::Timeout(_) => None,
             Self::LeaveTaskGroup(leaving) => leaving.awaits(py),
+            Self::Sync(operation) => operation.awaits(py),
+            Self::PutItem(putting) => putting.awaits(py),
+            Self::GetItem(getting) => getting.awaits(py),
+            Self::JoinQueue(joining) => joining.awaits(py),
         }
     }
 
@@ -83,6 +105,11 @@ impl Operation {
             Self::NextCompleted(next) => next.traverse(visit),
             Self::EnterTaskGroup(entering) => entering.traverse(visit),
             Self::LeaveTaskGroup(leaving) => leaving.traverse(visit),
+            Self::Timeout(block) => block.traverse(visit),
+            Self::Sync(operation) => operation.traverse(visit),
+            Self::PutItem(putting) => putting.traverse(visit),
+            Self::GetItem(getting) => getting.traverse(visit),
+            Self::JoinQueue(joining) => joining.traverse(visit),
         }
     }
 }

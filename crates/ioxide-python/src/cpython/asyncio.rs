@@ -31,6 +31,8 @@ impl Name {
 
 /// `asyncio.Future`: the C class.
 pub static FUTURE: Name = Name::new("asyncio", "Future");
+/// `collections.deque`.
+pub static DEQUE: Name = Name::new("collections", "deque");
 /// `asyncio.Handle`.
 pub static HANDLE: Name = Name::new("asyncio", "Handle");
 /// `asyncio.TimerHandle`.
@@ -91,6 +93,8 @@ pub static INVALID_STATE_ERROR: Name = Name::new("asyncio", "InvalidStateError")
 pub static GET_EVENT_LOOP: Name = Name::new("asyncio.events", "get_event_loop");
 /// `asyncio.get_running_loop`.
 pub static GET_RUNNING_LOOP: Name = Name::new("asyncio", "get_running_loop");
+/// `asyncio._get_running_loop`: the loop, or `None`.
+pub static GET_RUNNING_LOOP_OR_NONE: Name = Name::new("asyncio", "_get_running_loop");
 /// `asyncio.isfuture`.
 pub static IS_FUTURE: Name = Name::new("asyncio", "isfuture");
 /// `inspect.isawaitable`.
@@ -133,9 +137,26 @@ pub static TIMEOUT_STATE: Name = Name::new("ioxide._cpython", "TimeoutState");
 pub static EXCEPTION_GROUP: Name = Name::new("builtins", "ExceptionGroup");
 /// `round`.
 pub static ROUND: Name = Name::new("builtins", "round");
+/// The states of a barrier.
+pub static BARRIER_STATE: Name = Name::new("ioxide._cpython", "BarrierState");
+/// `asyncio.BrokenBarrierError`.
+pub static BROKEN_BARRIER_ERROR: Name = Name::new("asyncio", "BrokenBarrierError");
 /// A coroutine that cancels a future and waits until it is done.
 #[cfg(Py_3_12)]
 pub static CANCEL_AND_WAIT: Name = Name::new("ioxide._cpython", "cancel_and_wait");
+/// `asyncio.QueueEmpty`.
+pub static QUEUE_EMPTY: Name = Name::new("asyncio", "QueueEmpty");
+/// `asyncio.QueueFull`.
+pub static QUEUE_FULL: Name = Name::new("asyncio", "QueueFull");
+/// `asyncio.QueueShutDown`.
+#[cfg(Py_3_13)]
+pub static QUEUE_SHUT_DOWN: Name = Name::new("asyncio", "QueueShutDown");
+/// The standard library's event, whatever `install` has put in its place.
+pub static EVENT: Name = Name::new("ioxide._cpython", "Event");
+/// `heapq.heappush`.
+pub static HEAP_PUSH: Name = Name::new("heapq", "heappush");
+/// `heapq.heappop`.
+pub static HEAP_POP: Name = Name::new("heapq", "heappop");
 /// What `call_soon_threadsafe` of asyncio's own loop returns.
 #[cfg(Py_3_14)]
 pub static THREAD_SAFE_HANDLE: Name = Name::new("asyncio.events", "_ThreadSafeHandle");

@@ -2,7 +2,7 @@
 
 use pyo3::exceptions::{PyRuntimeError, PyStopIteration, PyTypeError};
 use pyo3::prelude::*;
-use pyo3::{PyResult, ffi};
+use pyo3::{PyClass, PyResult, ffi};
 
 use crate::cpython::asyncio;
 
@@ -78,6 +78,19 @@ pub fn awaitable_iterator<'py>(object: &Bound<'py, PyAny>) -> PyResult<Bound<'py
         return Err(PyTypeError::new_err(message));
     }
     Ok(iterator)
+}
+
+/// Has what the class's `__await__` and `__iter__` give be the object itself, without a call of ours to say so. The class
+/// needs these methods: they are what Python code finds.
+pub fn is_its_own_iterator<T: PyClass>(py: Python<'_>) {
+    // SAFETY: the type object lives as long as the interpreter. The module's initialisation calls this before there is an
+    // instance, and holds the GIL.
+    let class = unsafe { &mut *T::type_object_raw(py) };
+    class.tp_iter = Some(ffi::PyObject_SelfIter);
+    // SAFETY: as above; this is a part of the type object, or null.
+    if let Some(methods) = unsafe { class.tp_as_async.as_mut() } {
+        methods.am_await = Some(ffi::PyObject_SelfIter);
+    }
 }
 
 /// Whether asyncio takes an object for a coroutine.

@@ -6,6 +6,9 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyTraceback, PyTuple, PyType};
 
+use super::attached_cell::AttachedCell;
+use super::ownership::is_sole_reference;
+
 /// The error that raising `exception` gives: it is chained to the exception that is being handled, as `raise` does.
 pub fn raised(exception: &Bound<'_, PyAny>) -> PyErr {
     // SAFETY: the thread is attached and both are live objects; the class of an exception instance is its type.
@@ -21,6 +24,26 @@ pub fn stop_iteration(value: &Bound<'_, PyAny>) -> PyResult<PyErr> {
     // Given as it is, a tuple would be taken for the arguments, and an exception for the error itself.
     let error = value.py().get_type::<PyStopIteration>().call1((value,))?;
     Ok(PyErr::from_value(error))
+}
+
+/// As [`stop_iteration`] of `True`, which is what coroutines of locks end with, without making one each time. Whoever awaits it
+/// takes the value out at once; so the same one serves again, unless somebody has kept it, or it has come through a frame of
+/// Python's, which it then remembers.
+///
+/// # Errors
+/// Out of memory.
+pub fn stop_iteration_of_true(py: Python<'_>) -> PyResult<PyErr> {
+    static SHARED: AttachedCell<Option<Py<PyBaseException>>> = AttachedCell::new(None);
+    if let Some(shared) = SHARED.with(py, Option::take) {
+        let shared = shared.into_bound(py);
+        if is_sole_reference(&shared) && traceback(&shared).is_none() {
+            drop(SHARED.replace(py, Some(shared.clone().unbind())));
+            return Ok(PyErr::from_value(shared.into_any()));
+        }
+    }
+    let made = py.get_type::<PyStopIteration>().call1((true,))?;
+    drop(SHARED.replace(py, made.cast::<PyBaseException>().ok().map(|made| made.clone().unbind())));
+    Ok(PyErr::from_value(made))
 }
 
 /// An exception's traceback.

@@ -15,12 +15,16 @@ use pyo3::exceptions::{PyAssertionError, PyRuntimeError};
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 
+use super::ended::Ended;
+use super::native_coroutine::NativeCoroutine;
+use super::operation::Operation;
 use super::running_loop;
 use super::timer::Timer;
 use crate::cpython::attached_cell::AttachedCell;
 use crate::cpython::{asyncio, current_task};
 use crate::task::Task;
-use block::{Action, BlockCoroutine, Ended};
+pub use block::Block;
+use block::Raised;
 use error::is_cancellation;
 
 /// Cancels the task that is in `async with` of it at a time, and makes a `TimeoutError` of that.
@@ -203,8 +207,10 @@ impl Timeout {
         matches!(self.phase(py), Phase::Expiring | Phase::Expired)
     }
 
-    fn __aenter__(slf: Bound<'_, Self>) -> PyResult<Bound<'_, BlockCoroutine>> {
-        BlockCoroutine::make(slf, Action::Enter)
+    fn __aenter__(slf: Bound<'_, Self>) -> PyResult<Bound<'_, NativeCoroutine>> {
+        let py = slf.py();
+        let block = Block { timeout: slf.unbind(), raised: None };
+        NativeCoroutine::make(py, "Timeout.__aenter__", Operation::Timeout(block))
     }
 
     /// Raises `TimeoutError` in the place of a `CancelledError` that is its own. A block that has ended without an exception is
@@ -218,10 +224,12 @@ impl Timeout {
         let _ = exc_tb;
         let Some(exc_type) = exc_type else {
             Self::exit(&slf, None, None)?;
-            return Ok(Ended::shared(slf.py())?.clone().into_any());
+            return Ended::shared(slf.py());
         };
-        let action = Action::Exit(exc_type.unbind(), exc_val.map(Bound::unbind));
-        Ok(BlockCoroutine::make(slf, action)?.into_any())
+        let py = slf.py();
+        let raised = Box::new(Raised { class: exc_type.unbind(), exception: exc_val.map(Bound::unbind) });
+        let block = Block { timeout: slf.unbind(), raised: Some(raised) };
+        NativeCoroutine::make(py, "Timeout.__aexit__", Operation::Timeout(block)).map(Bound::into_any)
     }
 
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
