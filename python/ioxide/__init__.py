@@ -11,6 +11,7 @@ from ioxide._ioxide import Future, Handle, SocketTransport, Task, TimerHandle, _
 from ioxide._loop import Loop, new_event_loop
 from ioxide._policy import EventLoopPolicy
 from ioxide._runners import run
+from ioxide._streams import StreamReader, StreamReaderProtocol, StreamWriter
 from ioxide._transports import DatagramTransport, ReadPipeTransport, WritePipeTransport
 
 __all__ = [
@@ -21,6 +22,9 @@ __all__ = [
     "Loop",
     "ReadPipeTransport",
     "SocketTransport",
+    "StreamReader",
+    "StreamReaderProtocol",
+    "StreamWriter",
     "Task",
     "TimerHandle",
     "WritePipeTransport",

@@ -23,6 +23,8 @@ from asyncio import (
     futures,
     locks,
     selector_events,
+    streams,
+    subprocess,
     tasks,
     timeouts,
     transports,
@@ -46,9 +48,14 @@ __all__ = [
     "BarrierState",
     "DefaultEventLoopPolicy",
     "Event",
+    "FlowControlMixin",
     "SelectorDatagramTransport",
     "SelectorEventLoop",
     "SocketTransport",
+    "StreamReader",
+    "StreamReaderProtocol",
+    "StreamWriter",
+    "SubprocessStreamProtocol",
     "TimeoutState",
     "TransportSocket",
     "UnixReadPipeTransport",
@@ -82,6 +89,12 @@ __all__ = [
 
 TransportSocket = trsock.TransportSocket
 Event = locks.Event
+# Held here, for `ioxide.install` puts others in their places.
+FlowControlMixin: Any = streams.FlowControlMixin
+StreamReader: Any = streams.StreamReader
+StreamReaderProtocol: Any = streams.StreamReaderProtocol
+StreamWriter: Any = streams.StreamWriter
+SubprocessStreamProtocol: Any = subprocess.SubprocessStreamProtocol
 SelectorDatagramTransport: Any = selector_events._SelectorDatagramTransport  # type: ignore[attr-defined]
 UnixReadPipeTransport: Any = unix_events._UnixReadPipeTransport  # type: ignore[attr-defined]
 UnixWritePipeTransport: Any = unix_events._UnixWritePipeTransport  # type: ignore[attr-defined]

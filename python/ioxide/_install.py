@@ -15,7 +15,7 @@ import warnings
 from collections.abc import Iterator
 from typing import Any
 
-from ioxide import _ioxide
+from ioxide import _ioxide, _streams
 from ioxide._policy import EventLoopPolicy
 
 __all__ = ["install", "native", "uninstall"]
@@ -56,6 +56,7 @@ def _native_names() -> set[str]:
 
 
 _NATIVE: dict[str, Any] = {name: getattr(_ioxide, name) for name in _native_names() if hasattr(_ioxide, name)}
+_NATIVE.update((name, getattr(_streams, name)) for name in _streams.__all__)
 
 
 class _Installation:
@@ -67,7 +68,7 @@ class _Installation:
 
     def begin(self) -> None:
         """Put the native objects in the place of asyncio's, in each of its modules that has them."""
-        originals = {name: getattr(asyncio, name) for name in _NATIVE}
+        originals = {name: _original(name) for name in _NATIVE}
         modules = [module for name, module in sys.modules.items() if name.partition(".")[0] == "asyncio"]
         for module in modules:
             for name, original in originals.items():
@@ -86,6 +87,12 @@ class _Installation:
         with _no_warning_of_policies():
             if isinstance(asyncio.get_event_loop_policy(), EventLoopPolicy):
                 asyncio.set_event_loop_policy(self.policy)
+
+
+def _original(name: str) -> Any:
+    """Find what asyncio has under a name. Some are private to a module of it."""
+    homes = (asyncio, asyncio.streams, asyncio.subprocess)
+    return next(getattr(home, name) for home in homes if hasattr(home, name))
 
 
 _installation: _Installation | None = None
@@ -111,8 +118,8 @@ def uninstall() -> None:
 
 
 def native() -> list[str]:
-    """List asyncio's names that `install` replaces on this version of Python."""
-    return sorted(_NATIVE)
+    """List asyncio's public names that `install` replaces on this version of Python."""
+    return sorted(name for name in _NATIVE if hasattr(asyncio, name))
 
 
 @contextlib.contextmanager

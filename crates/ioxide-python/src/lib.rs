@@ -16,6 +16,7 @@ mod listener;
 #[cfg(not(Py_3_13))]
 mod program_attributes;
 mod socket_operation;
+mod streams;
 mod sync;
 mod task;
 #[cfg(Py_3_14)]
@@ -57,6 +58,16 @@ mod _ioxide {
     use super::listener::Listener;
     #[pymodule_export]
     use super::socket_operation::SocketOperation;
+    #[pymodule_export]
+    use super::streams::flow_control::FlowControl;
+    #[pymodule_export]
+    use super::streams::protocol::StreamReaderProtocol;
+    #[pymodule_export]
+    use super::streams::reader::StreamReader;
+    #[pymodule_export]
+    use super::streams::subprocess::SubprocessStreams;
+    #[pymodule_export]
+    use super::streams::writer::StreamWriter;
     #[pymodule_export]
     use super::sync::barrier::Barrier;
     #[pymodule_export]

@@ -97,6 +97,28 @@ pub fn finish<'py>(future: &Bound<'py, PyAny>, result: Bound<'py, PyAny>) -> PyR
     }
 }
 
+/// Finishes a future with a result.
+///
+/// # Errors
+/// `InvalidStateError` if it is done, what scheduling the callbacks raises, and what a future that isn't ours raises.
+pub fn set_result(future: &Bound<'_, PyAny>, result: &Bound<'_, PyAny>) -> PyResult<()> {
+    match future.cast_exact::<Future>() {
+        Ok(native) => Future::finish(native, result.clone()),
+        Err(_) => future.call_method1(pyo3::intern!(future.py(), "set_result"), (result,)).map(drop),
+    }
+}
+
+/// Finishes a future with an exception.
+///
+/// # Errors
+/// As [`set_result`].
+pub fn set_exception(future: &Bound<'_, PyAny>, exception: &Bound<'_, PyAny>) -> PyResult<()> {
+    match future.cast_exact::<Future>() {
+        Ok(native) => Future::set_exception(native, exception),
+        Err(_) => future.call_method1(pyo3::intern!(future.py(), "set_exception"), (exception,)).map(drop),
+    }
+}
+
 /// What has become of a future, as `cancelled`, `exception` and `result` tell it. An exception counts as seen then.
 ///
 /// # Errors

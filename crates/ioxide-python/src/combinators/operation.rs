@@ -10,6 +10,9 @@ use super::timeout::Block;
 use super::wait::Wait;
 #[cfg(Py_3_12)]
 use super::wait_for::WaitFor;
+use crate::streams::flow_control::Draining;
+use crate::streams::reader::reading::Reading;
+use crate::streams::writer::{Drain, WaitClosed};
 use crate::sync::operation::SyncOperation;
 use crate::sync::queue::{Getting, Joining, Putting};
 
@@ -38,6 +41,14 @@ pub enum Operation {
     GetItem(Getting),
     /// `Queue.join`.
     JoinQueue(Joining),
+    /// What reads from a `StreamReader`.
+    Read(Reading),
+    /// `StreamWriter.drain`.
+    DrainWriter(Drain),
+    /// `FlowControlMixin._drain_helper`.
+    Drain(Draining),
+    /// `StreamWriter.wait_closed`.
+    WaitClosed(WaitClosed),
 }
 
 /// How an operation is resumed.
@@ -75,6 +86,10 @@ impl Operation {
             Self::PutItem(putting) => putting.resume(py, resumption),
             Self::GetItem(getting) => getting.resume(py, resumption),
             Self::JoinQueue(joining) => joining.resume(py, resumption),
+            Self::Read(reading) => reading.resume(py, resumption),
+            Self::DrainWriter(drain) => drain.resume(py, resumption),
+            Self::Drain(draining) => draining.resume(py, resumption),
+            Self::WaitClosed(waiting) => waiting.resume(py, resumption),
         }
     }
 
@@ -92,6 +107,10 @@ impl Operation {
             Self::PutItem(putting) => putting.awaits(py),
             Self::GetItem(getting) => getting.awaits(py),
             Self::JoinQueue(joining) => joining.awaits(py),
+            Self::Read(reading) => reading.awaits(py),
+            Self::DrainWriter(drain) => drain.awaits(py),
+            Self::Drain(draining) => draining.awaits(py),
+            Self::WaitClosed(waiting) => waiting.awaits(py),
         }
     }
 
@@ -110,6 +129,10 @@ impl Operation {
             Self::PutItem(putting) => putting.traverse(visit),
             Self::GetItem(getting) => getting.traverse(visit),
             Self::JoinQueue(joining) => joining.traverse(visit),
+            Self::Read(reading) => reading.traverse(visit),
+            Self::DrainWriter(drain) => drain.traverse(visit),
+            Self::Drain(draining) => draining.traverse(visit),
+            Self::WaitClosed(waiting) => waiting.traverse(visit),
         }
     }
 }

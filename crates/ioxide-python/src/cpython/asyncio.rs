@@ -164,6 +164,17 @@ pub static THREAD_SAFE_HANDLE: Name = Name::new("asyncio.events", "_ThreadSafeHa
 #[cfg(Py_3_14)]
 pub static REENTRANT_LOCK: Name = Name::new("threading", "RLock");
 
+/// `asyncio.StreamReader`: the standard library's.
+pub static STOCK_STREAM_READER: Name = Name::new("ioxide._cpython", "StreamReader");
+/// `ioxide.StreamReader`.
+pub static STREAM_READER: Name = Name::new("ioxide._streams", "StreamReader");
+/// `ioxide.StreamReaderProtocol`.
+pub static STREAM_READER_PROTOCOL: Name = Name::new("ioxide._streams", "StreamReaderProtocol");
+/// `asyncio.IncompleteReadError`.
+pub static INCOMPLETE_READ_ERROR: Name = Name::new("asyncio", "IncompleteReadError");
+/// `asyncio.LimitOverrunError`.
+pub static LIMIT_OVERRUN_ERROR: Name = Name::new("asyncio", "LimitOverrunError");
+
 /// Looks up what an object that is forgotten needs at the interpreter's end, when nothing can be imported any more.
 ///
 /// # Errors

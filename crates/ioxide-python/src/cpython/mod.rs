@@ -5,6 +5,7 @@ pub mod asyncio;
 pub mod attached_cell;
 pub mod attributes;
 pub mod buffer;
+pub mod bytearray;
 pub mod class_name;
 pub mod context;
 pub mod coroutine;

@@ -9,3 +9,9 @@ pub fn is_sole_reference<T>(object: &Bound<'_, T>) -> bool {
     // SAFETY: the object is alive, and the thread attached; the function only reads its count.
     unsafe { ffi::Py_REFCNT(object.as_ptr()) == 1 }
 }
+
+/// Whether there are just `count` references to what `object` refers to, this one included.
+pub fn is_held_by<T>(object: &Bound<'_, T>, count: ffi::Py_ssize_t) -> bool {
+    // SAFETY: the object is alive, and the thread attached; the function only reads its count.
+    unsafe { ffi::Py_REFCNT(object.as_ptr()) == count }
+}

@@ -31,6 +31,7 @@ use crate::cpython::{asyncio, context, descriptor};
 use crate::errors;
 use crate::event_loop::{Direction, EventLoop, TransportId, Watcher};
 use crate::item::Item;
+use crate::streams::protocol::StreamReaderProtocol;
 use flow_control::FlowControl;
 use write_buffer::WriteBuffer;
 
@@ -47,6 +48,8 @@ enum Style {
     Streaming,
     /// `get_buffer` and `buffer_updated`.
     Buffered,
+    /// The protocol of a stream, not overridden: what comes goes into its reader.
+    Reader,
 }
 
 /// The transport of a stream socket.
@@ -315,6 +318,9 @@ impl State {
 
 impl Style {
     fn of(protocol: &Bound<'_, PyAny>) -> PyResult<Self> {
+        if StreamReaderProtocol::as_plain(protocol).is_some() {
+            return Ok(Self::Reader);
+        }
         let is_buffered = protocol.is_instance(asyncio::BUFFERED_PROTOCOL.get(protocol.py())?)?;
         Ok(if is_buffered { Self::Buffered } else { Self::Streaming })
     }
@@ -339,7 +345,7 @@ impl SocketTransport {
     }
 
     /// Whether the transport is closing or closed.
-    fn is_closing(&self, py: Python<'_>) -> bool {
+    pub fn is_closing(&self, py: Python<'_>) -> bool {
         self.state.with(py, |state| state.is_closing)
     }
 

@@ -11,6 +11,7 @@ use crate::cpython::buffer::Writable;
 use crate::cpython::context;
 use crate::errors;
 use crate::event_loop::Direction;
+use crate::streams::protocol::StreamReaderProtocol;
 
 const READ_FAILED: &str = "Fatal read error on socket transport";
 
@@ -28,12 +29,12 @@ impl SocketTransport {
         }
         let (style, context) = transport.state.with(py, |state| (state.style, state.read_context.clone_ref(py)));
         context::run_in(context.bind(py), || match style {
-            Style::Streaming => Self::read_to_protocol(slf),
+            Style::Streaming | Style::Reader => Self::read_to_protocol(slf, style),
             Style::Buffered => Self::read_to_buffer(slf),
         })
     }
 
-    fn read_to_protocol(slf: &Bound<'_, Self>) -> PyResult<()> {
+    fn read_to_protocol(slf: &Bound<'_, Self>, style: Style) -> PyResult<()> {
         let py = slf.py();
         let transport = slf.get();
         let received = transport.check_descriptor(py).and_then(|()| {
@@ -51,7 +52,11 @@ impl SocketTransport {
             return Self::received_eof(slf);
         }
         let Some(protocol) = transport.protocol(py) else { return Ok(()) };
-        let called = protocol.bind(py).call_method1(pyo3::intern!(py, "data_received"), (data,));
+        let protocol = protocol.bind(py);
+        let called = match protocol.cast::<StreamReaderProtocol>() {
+            Ok(streams) if style == Style::Reader => streams.get().receive(data.as_any()),
+            _ => protocol.call_method1(pyo3::intern!(py, "data_received"), (data,)).map(drop),
+        };
         Self::fail_if_raised(slf, called, "Fatal error: protocol.data_received() call failed.")
     }
 
@@ -139,7 +144,7 @@ impl SocketTransport {
     }
 
     /// Stops reading until `resume_reading`.
-    fn pause_reading(slf: &Bound<'_, Self>) -> PyResult<()> {
+    pub fn pause_reading(slf: &Bound<'_, Self>) -> PyResult<()> {
         let py = slf.py();
         let transport = slf.get();
         if !transport.is_reading(py) {
@@ -151,7 +156,7 @@ impl SocketTransport {
     }
 
     /// Reads again after `pause_reading`.
-    fn resume_reading(slf: &Bound<'_, Self>) -> PyResult<()> {
+    pub fn resume_reading(slf: &Bound<'_, Self>) -> PyResult<()> {
         let py = slf.py();
         let transport = slf.get();
         let resumes = transport.state.with(py, |state| {

@@ -170,7 +170,7 @@ impl SocketTransport {
 #[pymethods]
 impl SocketTransport {
     /// Writes `data`, without waiting. What can't be sent now is buffered: see `set_write_buffer_limits`.
-    fn write(slf: &Bound<'_, Self>, data: &Bound<'_, PyAny>) -> PyResult<()> {
+    pub fn write(slf: &Bound<'_, Self>, data: &Bound<'_, PyAny>) -> PyResult<()> {
         let py = slf.py();
         let transport = slf.get();
         if !is_bytes_like(data) {
@@ -199,7 +199,7 @@ impl SocketTransport {
     }
 
     /// Writes each of `list_of_data`, as one `write` of all of them would.
-    fn writelines(slf: &Bound<'_, Self>, list_of_data: &Bound<'_, PyAny>) -> PyResult<()> {
+    pub fn writelines(slf: &Bound<'_, Self>, list_of_data: &Bound<'_, PyAny>) -> PyResult<()> {
         let py = slf.py();
         let transport = slf.get();
         transport.check_writable(py, "writelines")?;
