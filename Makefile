@@ -7,8 +7,8 @@ VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d%s" % (*sys.version_inf
 VENV := build/venv-$(VERSION)
 BIN := $(VENV)/bin
 # What of CPython's tests is about what `ioxide.install` replaces, and about futures and tasks.
-MODULES_OF_TASKS := test_context test_eager_task_factory test_futures test_futures2 test_pep492 test_runners test_staggered \
-    test_taskgroups test_tasks test_threads test_timeouts test_waitfor
+MODULES_OF_TASKS := test_context test_eager_task_factory test_futures test_futures2 test_graph test_pep492 test_runners \
+    test_staggered test_taskgroups test_tasks test_threads test_timeouts test_waitfor
 
 # An absolute path: PyO3 would otherwise look for the interpreter of an activated environment.
 export PYO3_PYTHON := $(shell $(PYTHON) -c 'import sys; print(sys.executable)')
@@ -38,8 +38,7 @@ test-dev-mode: $(BIN)/installed load-generator ## runs them in Python's developm
 
 test-cpython: $(BIN)/installed ## runs CPython's own asyncio tests on asyncio's loop and on ioxide's, and compares
 	$(BIN)/python tests/cpython/run_suite.py $(MODULES)
-	$(if $(filter 3.11 3.12 3.13,$(VERSION)),$(BIN)/python tests/cpython/run_suite.py --alone --loop ioxide-natives \
-	    $(or $(MODULES),$(MODULES_OF_TASKS)))
+	$(BIN)/python tests/cpython/run_suite.py --alone --loop ioxide-natives $(or $(MODULES),$(MODULES_OF_TASKS))
 
 test-newer-pythons: ## runs the Python tests and CPython's own on 3.14 and 3.15, from Debian's sid
 	@tests/newer_pythons/run.sh || [ $$? -eq 77 ]

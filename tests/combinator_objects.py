@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Callable
-from types import SimpleNamespace
 from typing import Any
 
 import ioxide
@@ -14,11 +13,8 @@ from ioxide import _ioxide
 
 Loop = asyncio.AbstractEventLoop
 STOCK: Any = asyncio
-NATIVE: Any = _ioxide if sys.version_info < (3, 14) else SimpleNamespace()
+NATIVE: Any = _ioxide
 
-needs_native = pytest.mark.skipif(
-    sys.version_info >= (3, 14), reason="from 3.14 on the standard library's own are used"
-)
 needs_eager_tasks = pytest.mark.skipif(sys.version_info < (3, 12), reason="there are no eager tasks before 3.12")
 
 both = pytest.mark.parametrize("module", [STOCK, NATIVE], ids=["stock", "native"])

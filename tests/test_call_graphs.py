@@ -1,7 +1,8 @@
 """Call graphs: who awaits whom, as `asyncio.print_call_graph` and `python -m asyncio ps` show it, from Python 3.14 on.
 
-asyncio follows them through the attributes of futures, tasks and coroutines; `python -m asyncio ps` reads them out of
-another process's memory. The coroutines of `sock_recv` and its kin are native, and must not get in the way.
+asyncio follows them through the attributes of futures, tasks and coroutines. The coroutines of `sock_recv` and its kin
+are native, and must not get in the way. `python -m asyncio ps` reads the tasks of asyncio's C class out of another
+process's memory: a program that wants to be seen there has a task factory that makes such.
 """
 
 from __future__ import annotations
@@ -146,8 +147,13 @@ async def main():
     print(type(asyncio.get_running_loop()).__name__, flush=True)
     await outer
 
+def make_task(loop, coro, **kwargs):
+    return asyncio.Task(coro, loop=loop, **kwargs)
+
 accepted = asyncio.Event()
-asyncio.run(main())
+with asyncio.Runner() as runner:
+    runner.get_loop().set_task_factory(make_task)
+    runner.run(main())
 """
 
 

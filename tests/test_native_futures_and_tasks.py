@@ -55,7 +55,6 @@ async def nothing() -> None:
     pass
 
 
-@pytest.mark.skipif(sys.version_info >= (3, 14), reason="from 3.14 on the loop makes asyncio's classes")
 def test_the_loop_makes_native_ones(loop: Loop, run: Callable[[Any], Any]) -> None:
     assert type(loop.create_future()) is ioxide.Future
     task = loop.create_task(nothing())
@@ -268,12 +267,17 @@ def test_a_pending_task_that_is_forgotten_is_reported(
     forgotten = weakref.ref(task)
     del task
     gc.collect()
-    assert forgotten() is None
     (report,) = reports
+    # From 3.15 on a weak reference lives as long as what the finalizer has given away.
+    assert (forgotten() is None) == (sys.version_info < (3, 15))
     assert report["message"] == "Task was destroyed but it is pending!"
-    assert asyncio.all_tasks(loop) == set()
+    # From 3.14 on asyncio goes on finding those of its own that somebody keeps.
+    is_found = sys.version_info >= (3, 14) and task_class is not ioxide.Task
+    assert asyncio.all_tasks(loop) == ({report["task"]} if is_found else set())
     report["task"].get_coro().close()
     reports.clear()
+    del report
+    gc.collect()
 
 
 def test_cycles_of_futures_and_tasks_are_collected(loop: Loop, run: Callable[[Any], Any], future_class: Any) -> None:
@@ -391,6 +395,7 @@ def test_no_task_is_current_when_a_failed_one_is_reported(
     assert current == [None]
 
 
+@pytest.mark.skipif(sys.version_info >= (3, 15), reason="from 3.15 on it is initialised once")
 def test_a_task_that_is_initialised_while_it_is_named_is_listed_once(loop: Loop) -> None:
     class Name:
         def __init__(self, task: Any) -> None:

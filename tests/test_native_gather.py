@@ -10,11 +10,10 @@ from typing import Any
 
 import ioxide
 import pytest
-from asyncio_functions import NAMESPACES, needs_native_functions
+from asyncio_functions import NAMESPACES
 
 Loop = asyncio.AbstractEventLoop
 Run = Callable[[Any], Any]
-pytestmark = needs_native_functions
 
 
 @pytest.fixture(params=sorted(NAMESPACES))

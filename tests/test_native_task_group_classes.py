@@ -14,9 +14,6 @@ from typing import Any
 import pytest
 from task_group_programs import GROUP_CLASSES, Run, fail, give, nothing, raises_group, turns, wait_for_ever
 
-if sys.version_info >= (3, 14):
-    pytest.skip("from 3.14 on the standard library's own are used", allow_module_level=True)
-
 
 @pytest.fixture(params=sorted(GROUP_CLASSES))
 def group_class(request: pytest.FixtureRequest) -> Any:

@@ -18,13 +18,16 @@ from combinator_objects import (
     callbacks_of,
     every_kind,
     needs_eager_tasks,
-    needs_native,
     turns,
     turns_until_done,
 )
+from ioxide import _ioxide
 
-pytestmark = needs_native
 Run = Callable[[Any], Any]
+
+UNHASHABLE = "unhashable type: 'list'"
+if sys.version_info >= (3, 14):
+    UNHASHABLE = f"cannot use 'list' as a set element ({UNHASHABLE})"
 
 
 async def give(value: Any = None) -> Any:
@@ -114,7 +117,7 @@ def test_its_own_set_is_not_the_argument(run: Run, module: Any) -> None:
         (lambda loop, future: None, ValueError, "Set of Tasks/Futures is empty."),
         (lambda loop, future: iter(()), AssertionError, "Set of Futures is empty."),
         (lambda loop, future: 1, TypeError, "'int' object is not iterable"),
-        (lambda loop, future: [[]], TypeError, "unhashable type: 'list'"),
+        (lambda loop, future: [[]], TypeError, UNHASHABLE),
         (lambda loop, future: [1], AttributeError, "'int' object has no attribute 'add_done_callback'"),
     ],
 )
@@ -413,6 +416,8 @@ def test_a_forgotten_wait_is_collected(loop: Loop, run: Run, reports: list[Any],
 
     forgotten = run(main())
     gc.collect()
-    assert forgotten() is None
     assert [report["message"] for report in reports] == ["Task was destroyed but it is pending!"]
     reports.clear()
+    _ioxide._live_tasks()  # what native code has let go of in a finalizer goes when it is next called
+    gc.collect()
+    assert forgotten() is None

@@ -7,10 +7,12 @@ Where a name's form depends on the version of Python, what is defined here has o
 from __future__ import annotations
 
 import asyncio
+import functools
 import itertools
 import reprlib
 import socket
 import sys
+import types
 import weakref
 from asyncio import (
     base_events,
@@ -32,7 +34,7 @@ from asyncio import (
     unix_events,
 )
 from asyncio.log import logger
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Collection
 from typing import TYPE_CHECKING, Any
 
 try:
@@ -65,7 +67,9 @@ __all__ = [
     "attach",
     "cancel_and_wait",
     "child_watcher_of_the_program",
+    "class_of_the_program",
     "coroutine_debug_mode",
+    "create_future",
     "create_task",
     "describe_callback",
     "describe_future",
@@ -86,6 +90,8 @@ __all__ = [
     "task_print_stack",
     "wrap_awaitable",
 ]
+if sys.version_info >= (3, 14):
+    __all__ += ["tasks_behind"]
 
 TransportSocket = trsock.TransportSocket
 Event = locks.Event
@@ -235,9 +241,24 @@ task_get_stack: Callable[[Any, Any], Any] = base_tasks._task_get_stack
 task_print_stack: Callable[[Any, Any, Any], Any] = base_tasks._task_print_stack
 
 
-def create_task(loop: Any, coroutine: Any, name: Any, context: Any, **kwargs: Any) -> Any:
-    """Make a task by the standard library's rules: by the loop's task factory, or with further arguments."""
-    return asyncio.BaseEventLoop.create_task(loop, coroutine, name=name, context=context, **kwargs)
+if sys.version_info >= (3, 14):
+    create_task: Any = asyncio.BaseEventLoop.create_task
+else:
+
+    def create_task(loop: Any, coroutine: Any, name: Any, context: Any, **kwargs: Any) -> Any:
+        """Make a task by the standard library's rules: by the loop's task factory, or with further arguments."""
+        return asyncio.BaseEventLoop.create_task(loop, coroutine, name=name, context=context, **kwargs)
+
+
+create_future: Any = asyncio.BaseEventLoop.create_future
+
+_CLASSES_OF_ASYNCIO = (futures.Future, tasks.Task)
+
+
+def class_of_the_program(name: str) -> type | None:
+    """Return the class that somebody has put in the place of asyncio's `Future` or `Task`, `None` if nobody has."""
+    current: type = futures.Future if name == "Future" else tasks.Task
+    return None if current in _CLASSES_OF_ASYNCIO else current
 
 
 class _TaskReferences(set[Callable[[], Any]]):
@@ -283,6 +304,47 @@ def _tasks_that_are_not_of_asyncio() -> Any:
     known = reference.__callback__.__defaults__[0]()
     tasks._unregister_task(witness)
     return known
+
+
+if sys.version_info >= (3, 14):
+    # The functions of asyncio's that a future calls when it is done, and that have the waiting task in a variable.
+    _MODULES_OF_CALLBACKS = {"asyncio.staggered", "asyncio.tasks"}
+
+    def tasks_behind(callback: Any) -> Collection[Any]:
+        """Find the tasks that wait for a future, as far as one of its callbacks tells. For call graphs.
+
+        It is how asyncio's own tasks, functions and groups wait for a future: they note it in C futures only.
+        """
+        name = getattr(callback, "__name__", None)
+        owner = getattr(callback, "__self__", None)
+        if name in ("task_wakeup", "__wakeup"):
+            return () if owner is None else (owner,)
+        if name == "_on_task_done":
+            return _task_or_nothing(getattr(owner, "_parent_task", None))
+        if name == "_handle_completion":
+            return _task_or_nothing(getattr(owner, "_cur_task", None))
+        if isinstance(callback, functools.partial) and callback.func is tasks._release_waiter:  # type: ignore[attr-defined]
+            return getattr(callback.args[0], "_asyncio_awaited_by", None) or ()
+        if getattr(callback, "__module__", None) in _MODULES_OF_CALLBACKS and isinstance(callback, types.FunctionType):
+            return _tasks_behind_function(callback)
+        return ()
+
+    def _tasks_behind_function(function: types.FunctionType) -> Collection[Any]:
+        cells = dict(zip(function.__code__.co_freevars, function.__closure__ or (), strict=True))
+
+        def variable(name: str) -> Any:
+            try:
+                return cells[name].cell_contents
+            except (KeyError, ValueError):  # it has no such variable, or has deleted it
+                return None
+
+        if function.__name__ == "_done_callback":  # that of `gather`, whose children are left when it has failed
+            outer = variable("outer")
+            return () if outer is not None and outer.done() else _task_or_nothing((function.__defaults__ or (None,))[0])
+        return _task_or_nothing(variable("cur_task") or variable("parent_task"))
+
+    def _task_or_nothing(task: Any) -> Collection[Any]:
+        return () if task is None else (task,)
 
 
 def describe_handle(handle: object) -> str:

@@ -20,25 +20,7 @@ from ioxide._policy import EventLoopPolicy
 
 __all__ = ["install", "native", "uninstall"]
 
-# From Python 3.14 on the standard library's keep account of who awaits whom, for call graphs.
 _NAMES = {
-    "TaskGroup",
-    "Timeout",
-    "as_completed",
-    "create_eager_task_factory",
-    "create_task",
-    "eager_task_factory",
-    "ensure_future",
-    "gather",
-    "shield",
-    "sleep",
-    "timeout",
-    "timeout_at",
-    "wait",
-    "wait_for",
-}
-# These wait for whatever futures the loop makes, and know nothing of tasks.
-_NAMES_ON_ALL_VERSIONS = {
     "Barrier",
     "BoundedSemaphore",
     "Condition",
@@ -48,14 +30,24 @@ _NAMES_ON_ALL_VERSIONS = {
     "PriorityQueue",
     "Queue",
     "Semaphore",
+    "TaskGroup",
+    "Timeout",
+    "as_completed",
+    "create_eager_task_factory",
+    "create_task",
+    "eager_task_factory",
+    "ensure_future",
+    "future_add_to_awaited_by",
+    "future_discard_from_awaited_by",
+    "gather",
+    "shield",
+    "sleep",
+    "timeout",
+    "timeout_at",
+    "wait",
+    "wait_for",
 }
-
-
-def _native_names() -> set[str]:
-    return _NAMES_ON_ALL_VERSIONS | (_NAMES if sys.version_info < (3, 14) else set())
-
-
-_NATIVE: dict[str, Any] = {name: getattr(_ioxide, name) for name in _native_names() if hasattr(_ioxide, name)}
+_NATIVE: dict[str, Any] = {name: getattr(_ioxide, name) for name in _NAMES if hasattr(_ioxide, name)}
 _NATIVE.update((name, getattr(_streams, name)) for name in _streams.__all__)
 
 

@@ -56,6 +56,8 @@ __all__ = [
 ]
 if sys.version_info >= (3, 12):
     __all__ += ["create_eager_task_factory", "eager_task_factory", "factory", "wait_for"]
+if sys.version_info >= (3, 14):
+    __all__ += ["future_add_to_awaited_by", "future_discard_from_awaited_by"]
 
 _T = TypeVar("_T")
 _Ts = TypeVarTuple("_Ts")
@@ -96,7 +98,11 @@ class EventLoop:
     # Creating futures
     def create_future(self) -> asyncio.Future[Any]: ...
     # No annotations: the standard library's own are of more shapes than one stub can have.
-    def create_task(self, coro: Any, *, name: Any = None, context: Any = None, **kwargs: Any) -> Any: ...
+    if sys.version_info >= (3, 14):
+        def create_task(self, coro: Any, **kwargs: Any) -> Any: ...
+    else:
+        def create_task(self, coro: Any, *, name: Any = None, context: Any = None, **kwargs: Any) -> Any: ...
+
     @property
     def _task_factory(self) -> Any: ...
     @_task_factory.setter
@@ -307,6 +313,10 @@ class coroutine:  # noqa: N801 - as the interpreter's own class, whose place it 
     def cr_running(self) -> bool: ...
     @property
     def cr_await(self) -> Any: ...
+    if sys.version_info >= (3, 14):
+        @property
+        def cr_frame(self) -> None: ...
+
     def __await__(self) -> Generator[Any, None, Any]: ...
     def __iter__(self) -> Generator[Any, None, Any]: ...
     def __next__(self) -> Any: ...
@@ -337,6 +347,8 @@ class Timeout:
 @disjoint_base
 class TaskGroup(asyncio.TaskGroup):
     def __new__(cls, *_args: Any, **_kwargs: Any) -> TaskGroup: ...
+    if sys.version_info >= (3, 15):
+        def cancel(self) -> None: ...
 
 @disjoint_base
 class Lock(asyncio.Lock):
@@ -495,13 +507,22 @@ if sys.version_info >= (3, 12):
     class factory:  # noqa: N801 - what asyncio's own factories are called
         __name__: str
         __qualname__: str
-        def __call__(
-            self,
-            loop: asyncio.AbstractEventLoop,
-            coro: Coroutine[Any, Any, Any],
-            *,
-            name: str | None = None,
-            context: Context | None = None,
-        ) -> asyncio.Task[Any]: ...
+        if sys.version_info >= (3, 14):
+            def __call__(
+                self, loop: asyncio.AbstractEventLoop, coro: Coroutine[Any, Any, Any], **kwargs: Any
+            ) -> asyncio.Task[Any]: ...
+        else:
+            def __call__(
+                self,
+                loop: asyncio.AbstractEventLoop,
+                coro: Coroutine[Any, Any, Any],
+                *,
+                name: str | None = None,
+                context: Context | None = None,
+            ) -> asyncio.Task[Any]: ...
+
+if sys.version_info >= (3, 14):
+    future_add_to_awaited_by = asyncio.future_add_to_awaited_by
+    future_discard_from_awaited_by = asyncio.future_discard_from_awaited_by
 
 def _live_tasks() -> list[asyncio.Task[Any]]: ...

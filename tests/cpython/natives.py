@@ -17,6 +17,9 @@ def put_natives_in_place() -> None:
     ioxide.install()
     asyncio: Any = sys.modules["asyncio"]
     classes = {asyncio.Future: ioxide.Future, asyncio.Task: ioxide.Task}
+    for name in ("future_add_to_awaited_by", "future_discard_from_awaited_by"):
+        if hasattr(asyncio.futures, f"_c_{name}"):
+            setattr(asyncio.futures, f"_c_{name}", getattr(asyncio.futures, name))
     for module_name in [name for name in sys.modules if name.partition(".")[0] == "asyncio"]:
         module = sys.modules[module_name]
         for name, value in list(vars(module).items()):

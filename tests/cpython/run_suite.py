@@ -27,7 +27,7 @@ from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
-from loop_under_test import KNOWN, STOCK, module_of
+from loop_under_test import KNOWN, NATIVES, STOCK, module_of
 from module_process import Limits, run_module
 from module_report import BAD, ModuleReport, Outcome
 
@@ -48,10 +48,11 @@ def modules(package: str) -> list[str]:
     return [f"{package}.{name}" for name in names if name not in OTHER_PLATFORMS]
 
 
-def exclusions() -> dict[str, str]:
+def exclusions(loop: str) -> dict[str, str]:
     """Read which tests needn't pass, and why. A name stands for a test in every class that has it."""
     with (HERE / "exclusions.toml").open("rb") as file:
-        return dict(tomllib.load(file)["exclusions"])
+        tables = tomllib.load(file)
+    return {**tables["exclusions"], **(tables["exclusions-of-natives"] if loop == NATIVES else {})}
 
 
 def is_excluded(test: str, excluded: dict[str, str]) -> bool:
@@ -98,7 +99,7 @@ async def run_pairs(options: argparse.Namespace, chosen: list[str], directory: P
     """Run each module on both loops."""
     limits = Limits(options.time_limit, options.test_limit)
     jobs = asyncio.Semaphore(options.jobs)
-    excluded = exclusions()
+    excluded = exclusions(options.loop)
     stock_directory, other_directory = directory / "stock", directory / "other"
     stock_directory.mkdir()
     other_directory.mkdir()

@@ -50,6 +50,9 @@ mod _ioxide {
     use super::combinators::timeout::{Timeout, timeout, timeout_at};
     #[pymodule_export]
     use super::event_loop::EventLoop;
+    #[cfg(Py_3_14)]
+    #[pymodule_export]
+    use super::future::awaited_by::{future_add_to_awaited_by, future_discard_from_awaited_by};
     #[pymodule_export]
     use super::future::{Future, FutureIterator};
     #[pymodule_export]

@@ -3,6 +3,7 @@
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PySet, PyTuple};
 
+use super::awaiting_task;
 use super::observer::Observer;
 use crate::cpython::{asyncio, coroutine};
 use crate::event_loop::EventLoop;
@@ -179,8 +180,9 @@ pub fn observe(future: &Bound<'_, PyAny>, observer: Observer) -> PyResult<()> {
     if let Some(native) = Future::as_native(future) {
         return Future::add_observer(native, observer);
     }
-    let observer = observer.callable(future.py())?;
-    future.call_method1(pyo3::intern!(future.py(), "add_done_callback"), (observer,)).map(drop)
+    let py = future.py();
+    future.call_method1(pyo3::intern!(py, "add_done_callback"), (observer.callable(py)?,))?;
+    awaiting_task::tell(future, observer.awaiting_task(future).as_ref())
 }
 
 /// Takes back [`observe`].
@@ -192,6 +194,7 @@ pub fn ignore(future: &Bound<'_, PyAny>, observer: &Observer) -> PyResult<()> {
         native.get().remove_observer(future.py(), observer);
         return Ok(());
     }
-    let observer = observer.callable(future.py())?;
-    future.call_method1(pyo3::intern!(future.py(), "remove_done_callback"), (observer,)).map(drop)
+    let py = future.py();
+    future.call_method1(pyo3::intern!(py, "remove_done_callback"), (observer.callable(py)?,))?;
+    awaiting_task::take_back(future, observer.awaiting_task(future).as_ref())
 }

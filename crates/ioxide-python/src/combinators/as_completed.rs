@@ -9,11 +9,13 @@ use pyo3::prelude::*;
 use pyo3::types::PySet;
 
 use super::any_future::{self, is_future};
+use super::awaiting_task;
 use super::completion_queue::{Completion, CompletionQueue, Gives, NextCompleted};
 use super::creating_tasks::future_of;
 use super::native_coroutine::NativeCoroutine;
 use super::observer::Observer;
 use super::operation::Operation;
+use super::running_loop;
 use super::timer::Timer;
 use crate::cpython::attached_cell::AttachedCell;
 use crate::cpython::{asyncio, coroutine};
@@ -31,7 +33,7 @@ pub fn as_completed<'py>(
     timeout: Option<Bound<'py, PyAny>>,
 ) -> PyResult<Bound<'py, AsCompletedIterator>> {
     let arguments = Arguments { fs: fs.clone().unbind(), timeout: timeout.map(Bound::unbind) };
-    let state = State { phase: Phase::Created(arguments), todo: None, left: 0, timer: None };
+    let state = State { phase: Phase::Created(arguments), todo: None, left: 0, timer: None, awaiting_task: None };
     let iterator = AsCompletedIterator { queue: CompletionQueue::new(), state: AttachedCell::new(state) };
     let iterator = Bound::new(fs.py(), iterator)?;
     if cfg!(Py_3_13) {
@@ -54,6 +56,8 @@ struct State {
     /// How many nobody has asked for.
     left: usize,
     timer: Option<Timer>,
+    /// The task that waits for them: see `awaiting_task`.
+    awaiting_task: Option<Py<PyAny>>,
 }
 
 enum Phase {
@@ -90,6 +94,10 @@ impl AsCompletedIterator {
         let fs = arguments.fs.bind(py);
         check_iterable(fs)?;
         let event_loop = asyncio::GET_EVENT_LOOP.get(py)?.call0()?;
+        if cfg!(Py_3_14) {
+            let awaiting_task = awaiting_task::current(&running_loop(py)?)?;
+            slf.get().state.with(py, |state| state.awaiting_task = awaiting_task);
+        }
         let awaitables = py.get_type::<PySet>().call1((fs,))?.cast_into::<PySet>()?;
         let todo = PySet::empty(py)?;
         for awaitable in &awaitables {
@@ -119,6 +127,16 @@ impl AsCompletedIterator {
         })
     }
 
+    /// Takes back [`AsCompletedIterator::claim`]: whoever waited has got nothing.
+    pub(super) fn give_back(&self, py: Python<'_>) {
+        self.state.with(py, |state| state.left += 1);
+    }
+
+    /// The task that waits for the futures.
+    pub fn awaiting_task<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyAny>> {
+        self.state.with(py, |state| state.awaiting_task.as_ref().map(|task| task.bind(py).clone()))
+    }
+
     /// The futures that aren't done, unless there are none.
     fn todo<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PySet>> {
         let todo = self.state.with(py, |state| state.todo.as_ref().map(|todo| todo.bind(py).clone()));
@@ -135,6 +153,7 @@ impl AsCompletedIterator {
         if !todo.discard(future)? {
             return Err(PyKeyError::new_err((future.clone().unbind(),)));
         }
+        awaiting_task::take_back(future, self.awaiting_task(py).as_ref())?;
         self.queue.put(py, Completion::Done(future.clone().unbind()))?;
         if !todo.is_empty() {
             return Ok(());
@@ -211,13 +230,14 @@ impl AsCompletedIterator {
                 visit.call(&arguments.timeout)?;
             }
             visit.call(&state.todo)?;
+            visit.call(&state.awaiting_task)?;
             state.timer.as_ref().map_or(Ok(()), |timer| timer.traverse(&visit))
         })
     }
 
     fn __clear__(&self, py: Python<'_>) {
         self.queue.clear(py);
-        let cleared = State { phase: Phase::Begun, todo: None, left: 0, timer: None };
+        let cleared = State { phase: Phase::Begun, todo: None, left: 0, timer: None, awaiting_task: None };
         drop(self.state.replace(py, cleared));
     }
 }

@@ -142,23 +142,45 @@ enum State {
     Waiting(Awaiting, Py<PyAny>),
 }
 
+/// What a try to take the next one comes to.
+enum Taken<'py> {
+    Completion(Completion),
+    /// Nothing yet: what is yielded meanwhile.
+    Waits(Step<'py>),
+}
+
 impl NextCompleted {
     pub(super) const fn new(iterator: Py<AsCompletedIterator>, gives: Gives) -> Self {
         Self { iterator, gives, state: State::Created }
     }
 
     pub(super) fn resume<'py>(&mut self, py: Python<'py>, resumption: Resumption) -> PyResult<Step<'py>> {
+        let is_first = matches!(self.state, State::Created);
+        if is_first && matches!(self.gives, Gives::Future) && !self.iterator.get().claim(py) {
+            return Err(PyStopAsyncIteration::new_err(()));
+        }
+        match self.take_or_wait(py, resumption) {
+            Ok(Taken::Completion(completion)) => self.give(py, completion),
+            Ok(Taken::Waits(step)) => Ok(step),
+            Err(error) => {
+                if cfg!(Py_3_14) {
+                    self.iterator.get().give_back(py);
+                }
+                Err(error)
+            }
+        }
+    }
+
+    fn take_or_wait<'py>(&mut self, py: Python<'py>, resumption: Resumption) -> PyResult<Taken<'py>> {
         if let State::Waiting(awaiting, getter) = &self.state {
             let step = awaiting.resume(py, resumption);
             if let Some(step) = self.still_waits(getter.bind(py), step)? {
-                return Ok(step);
+                return Ok(Taken::Waits(step));
             }
-        } else if matches!(self.gives, Gives::Future) && !self.iterator.get().claim(py) {
-            return Err(PyStopAsyncIteration::new_err(()));
         }
         loop {
             if let Some(completion) = self.iterator.get().queue.take(py) {
-                return self.give(py, completion);
+                return Ok(Taken::Completion(completion));
             }
             let getter = self.iterator.get().queue.make_getter(py)?;
             let awaiting = Awaiting::of(&getter)?;
@@ -166,7 +188,7 @@ impl NextCompleted {
             let step = self.still_waits(&getter, step)?;
             self.state = State::Waiting(awaiting, getter.unbind());
             if let Some(step) = step {
-                return Ok(step);
+                return Ok(Taken::Waits(step));
             }
         }
     }

@@ -1,6 +1,8 @@
 //! `asyncio.create_task` and `asyncio.ensure_future`.
 
-use pyo3::exceptions::{PyDeprecationWarning, PyRuntimeError, PyTypeError, PyValueError};
+#[cfg(not(Py_3_14))]
+use pyo3::exceptions::PyDeprecationWarning;
+use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
@@ -10,7 +12,33 @@ use crate::cpython::{asyncio, coroutine};
 use crate::event_loop::EventLoop;
 use crate::task::Task;
 
+/// Makes a task of the running loop that runs `coro`. The keywords are those of the loop's `create_task`. Raises
+/// `RuntimeError` if no loop runs.
+#[cfg(Py_3_14)]
+#[pyfunction]
+#[pyo3(signature = (coro, **kwargs))]
+pub fn create_task<'py>(coro: &Bound<'py, PyAny>, kwargs: Option<&Bound<'py, PyDict>>) -> PyResult<Bound<'py, PyAny>> {
+    task_on(&running_loop(coro.py())?, coro, kwargs)
+}
+
+/// Makes a task as the loop's `create_task` does.
+///
+/// # Errors
+/// What that raises.
+#[cfg(Py_3_14)]
+pub fn task_on<'py>(
+    event_loop: &Bound<'py, PyAny>,
+    coroutine: &Bound<'py, PyAny>,
+    keywords: Option<&Bound<'py, PyDict>>,
+) -> PyResult<Bound<'py, PyAny>> {
+    match native_loop(event_loop)? {
+        Some(native) => Task::spawn_with(native, coroutine, keywords).map(Bound::into_any),
+        None => event_loop.call_method(pyo3::intern!(event_loop.py(), "create_task"), (coroutine,), keywords),
+    }
+}
+
 /// Makes a task of the running loop that runs `coro`. Raises `RuntimeError` if no loop runs.
+#[cfg(not(Py_3_14))]
 #[pyfunction]
 #[pyo3(signature = (coro, *, name = None, context = None))]
 pub fn create_task<'py>(
@@ -25,6 +53,7 @@ pub fn create_task<'py>(
 ///
 /// # Errors
 /// What that raises.
+#[cfg(not(Py_3_14))]
 pub fn task_on<'py>(
     event_loop: &Bound<'py, PyAny>,
     coroutine: &Bound<'py, PyAny>,
@@ -50,6 +79,7 @@ pub fn task_on<'py>(
     Ok(task)
 }
 
+#[cfg(not(Py_3_14))]
 fn set_name(task: &Bound<'_, PyAny>, name: &Bound<'_, PyAny>) -> PyResult<()> {
     let py = task.py();
     if let Some(set_name) = task.getattr_opt(pyo3::intern!(py, "set_name"))? {

@@ -8,7 +8,40 @@ use pyo3::types::PyDict;
 use crate::cpython::attached_cell::AttachedCell;
 use crate::task::Task;
 
+/// A task factory, for the loop's `set_task_factory`: makes a task that takes its first step at once, before this returns,
+/// unless `eager_start` is false.
+#[cfg(Py_3_14)]
+#[pyfunction]
+#[pyo3(signature = (r#loop, coro, **kwargs), text_signature = "(loop, coro, *, eager_start=True, **kwargs)")]
+pub fn eager_task_factory<'py>(
+    r#loop: &Bound<'py, PyAny>,
+    coro: &Bound<'py, PyAny>,
+    kwargs: Option<&Bound<'py, PyDict>>,
+) -> PyResult<Bound<'py, PyAny>> {
+    if kwargs.is_none() {
+        return Task::start(r#loop, coro, None, None).map(Bound::into_any);
+    }
+    coro.py().get_type::<Task>().call((coro,), Some(&keywords_of(r#loop, kwargs)?))
+}
+
+/// What a task's class gets.
+#[cfg(Py_3_14)]
+fn keywords_of<'py>(
+    event_loop: &Bound<'py, PyAny>,
+    further: Option<&Bound<'py, PyDict>>,
+) -> PyResult<Bound<'py, PyDict>> {
+    let py = event_loop.py();
+    let keywords = PyDict::new(py);
+    keywords.set_item(pyo3::intern!(py, "eager_start"), true)?;
+    if let Some(further) = further {
+        keywords.update(further.as_mapping())?;
+    }
+    keywords.set_item(pyo3::intern!(py, "loop"), event_loop)?;
+    Ok(keywords)
+}
+
 /// A task factory, for the loop's `set_task_factory`: makes a task that takes its first step at once, before this returns.
+#[cfg(not(Py_3_14))]
 #[pyfunction]
 #[pyo3(signature = (r#loop, coro, *, name = None, context = None))]
 pub fn eager_task_factory<'py>(
@@ -34,8 +67,28 @@ pub struct EagerTaskFactory {
     constructor: AttachedCell<Option<Py<PyAny>>>,
 }
 
+impl EagerTaskFactory {
+    fn constructor<'py>(&self, py: Python<'py>) -> Bound<'py, PyAny> {
+        let constructor = self.constructor.with(py, |constructor| constructor.as_ref().map(|it| it.bind(py).clone()));
+        constructor.unwrap_or_else(|| py.None().into_bound(py))
+    }
+}
+
 #[pymethods]
 impl EagerTaskFactory {
+    #[cfg(Py_3_14)]
+    #[pyo3(signature = (r#loop, coro, **kwargs))]
+    fn __call__<'py>(
+        &self,
+        r#loop: &Bound<'py, PyAny>,
+        coro: &Bound<'py, PyAny>,
+        kwargs: Option<&Bound<'py, PyDict>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let keywords = keywords_of(r#loop, kwargs)?;
+        self.constructor(coro.py()).call((coro,), Some(&keywords))
+    }
+
+    #[cfg(not(Py_3_14))]
     #[pyo3(signature = (r#loop, coro, *, name = None, context = None))]
     fn __call__<'py>(
         &self,
@@ -45,14 +98,12 @@ impl EagerTaskFactory {
         context: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let py = coro.py();
-        let constructor = self.constructor.with(py, |constructor| constructor.as_ref().map(|it| it.bind(py).clone()));
-        let constructor = constructor.unwrap_or_else(|| py.None().into_bound(py));
         let keywords = PyDict::new(py);
         keywords.set_item(pyo3::intern!(py, "loop"), r#loop)?;
         keywords.set_item(pyo3::intern!(py, "name"), name)?;
         keywords.set_item(pyo3::intern!(py, "context"), context)?;
         keywords.set_item(pyo3::intern!(py, "eager_start"), true)?;
-        constructor.call((coro,), Some(&keywords))
+        self.constructor(py).call((coro,), Some(&keywords))
     }
 
     #[getter]

@@ -7,8 +7,10 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyString, PyTuple};
 
 use super::any_future::{self, loop_of};
+use super::awaiting_task;
 use super::creating_tasks::future_of;
 use super::observer::Observer;
+use super::running_loop_or_none;
 use crate::cpython::asyncio;
 use crate::cpython::attached_cell::AttachedCell;
 use crate::cpython::finalizer::Finalize;
@@ -28,6 +30,8 @@ struct State {
     /// How many different children aren't done.
     unfinished: usize,
     is_cancel_requested: bool,
+    /// The task that has called `gather`, until the future is done: see `awaiting_task`.
+    awaiting_task: Option<Py<PyAny>>,
 }
 
 /// Returns a future for the list of the results of all arguments, in their order. Coroutines become tasks. The first
@@ -66,10 +70,14 @@ struct Gather<'py> {
 
 impl<'py> Gather<'py> {
     fn begin(first: &Bound<'py, PyAny>, return_exceptions: bool) -> PyResult<Self> {
-        let child = future_of(first, None)?;
+        let py = first.py();
+        let running = if cfg!(Py_3_14) { running_loop_or_none(py)? } else { py.None().into_bound(py) };
+        let child = future_of(first, Some(&running).filter(|running| !running.is_none()))?;
         let event_loop = loop_of(&child)?;
         let outer = GatheringFuture::make(&event_loop, return_exceptions)?;
-        let by_argument = PyDict::new(first.py());
+        let awaiting_task = awaiting_task::current_if_running(&running)?;
+        outer.get().state.with(py, |state| state.awaiting_task = awaiting_task);
+        let by_argument = PyDict::new(py);
         let mut gather = Self { outer, event_loop, by_argument, children: Vec::new(), done: Vec::new() };
         gather.take_in(first, child)?;
         Ok(gather)
@@ -114,7 +122,7 @@ impl<'py> Gather<'py> {
 
 impl GatheringFuture {
     fn make<'py>(event_loop: &Bound<'py, PyAny>, return_exceptions: bool) -> PyResult<Bound<'py, Self>> {
-        let state = State { children: None, unfinished: 0, is_cancel_requested: false };
+        let state = State { children: None, unfinished: 0, is_cancel_requested: false, awaiting_task: None };
         let future = Future::of_loop(event_loop)?;
         let gathering = Self { return_exceptions, state: AttachedCell::new(state) };
         Bound::new(event_loop.py(), PyClassInitializer::from(future).add_subclass(gathering))
@@ -127,6 +135,7 @@ impl GatheringFuture {
     pub fn child_is_done(slf: &Bound<'_, Self>, child: &Bound<'_, PyAny>) -> PyResult<()> {
         let py = slf.py();
         let outer = slf.as_super();
+        awaiting_task::take_back(child, slf.get().awaiting_task(py).as_ref())?;
         let (is_last, is_begun) = slf.get().state.with(py, |state| {
             state.unfinished = state.unfinished.saturating_sub(1);
             (state.unfinished == 0, state.children.is_some())
@@ -138,9 +147,14 @@ impl GatheringFuture {
         }
         match outlook {
             Outlook::Cancelled if !slf.get().return_exceptions => {
-                return Future::fail(outer, &any_future::cancelled_error(child)?);
+                let error = any_future::cancelled_error(child)?;
+                slf.get().leave_children(py)?;
+                return Future::fail(outer, &error);
             }
-            Outlook::Exception(exception) if !slf.get().return_exceptions => return Future::fail(outer, &exception),
+            Outlook::Exception(exception) if !slf.get().return_exceptions => {
+                slf.get().leave_children(py)?;
+                return Future::fail(outer, &exception);
+            }
             _ => {}
         }
         if !is_last {
@@ -150,6 +164,7 @@ impl GatheringFuture {
         for child in slf.get().children(py) {
             results.append(result_or_exception(child.bind(py))?)?;
         }
+        drop(slf.get().state.with(py, |state| state.awaiting_task.take()));
         if slf.get().state.with(py, |state| state.is_cancel_requested) {
             return Future::fail(outer, &any_future::cancelled_error(child)?);
         }
@@ -173,6 +188,18 @@ impl GatheringFuture {
             slf.get().state.with(py, |state| state.is_cancel_requested = true);
         }
         Ok(is_requested)
+    }
+
+    /// The task that waits for the children.
+    pub fn awaiting_task<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyAny>> {
+        self.state.with(py, |state| state.awaiting_task.as_ref().map(|task| task.bind(py).clone()))
+    }
+
+    /// The future is about to fail: children that go on aren't waited for any more.
+    fn leave_children(&self, py: Python<'_>) -> PyResult<()> {
+        let Some(task) = self.state.with(py, |state| state.awaiting_task.take()) else { return Ok(()) };
+        let task = task.into_bound(py);
+        self.children(py).iter().try_for_each(|child| awaiting_task::take_back(child.bind(py), Some(&task)))
     }
 
     fn children(&self, py: Python<'_>) -> Vec<Py<PyAny>> {
@@ -220,11 +247,14 @@ impl GatheringFuture {
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
-        self.state.traverse(|state| state.children.iter().flatten().try_for_each(|child| visit.call(child)))
+        self.state.traverse(|state| {
+            visit.call(&state.awaiting_task)?;
+            state.children.iter().flatten().try_for_each(|child| visit.call(child))
+        })
     }
 
     fn __clear__(&self, py: Python<'_>) {
-        drop(self.state.with(py, |state| state.children.take()));
+        drop(self.state.with(py, |state| (state.children.take(), state.awaiting_task.take())));
     }
 }
 

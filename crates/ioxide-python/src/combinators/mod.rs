@@ -8,6 +8,7 @@
 pub mod any_future;
 pub mod as_completed;
 pub mod awaiting;
+pub mod awaiting_task;
 pub mod completion_queue;
 pub mod coroutine_function;
 pub mod creating_tasks;

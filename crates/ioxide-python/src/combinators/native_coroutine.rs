@@ -164,6 +164,13 @@ impl NativeCoroutine {
         self.state.with(py, |state| matches!(state, State::Running))
     }
 
+    /// It has none, which is what call graphs ask of each coroutine.
+    #[cfg(Py_3_14)]
+    #[getter]
+    fn cr_frame(&self) -> Option<Py<PyAny>> {
+        None
+    }
+
     /// What the coroutine waits for.
     #[getter]
     fn cr_await<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyAny>> {

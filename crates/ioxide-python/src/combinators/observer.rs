@@ -53,6 +53,18 @@ impl Observer {
         }
     }
 
+    /// The task that waits for `future` by means of this observer, for call graphs.
+    pub fn awaiting_task<'py>(&self, future: &Bound<'py, PyAny>) -> Option<Bound<'py, PyAny>> {
+        let py = future.py();
+        match self {
+            Self::Gathering(gathering) => gathering.get().awaiting_task(py),
+            Self::Waiting(waiting) => waiting.get().awaiting_task(py),
+            Self::AsCompleted(iterator) => iterator.get().awaiting_task(py),
+            Self::Shielding(shielding) => shielding.get().awaiting_task(future),
+            Self::TaskGroup(group) => group.get().awaiting_task(py),
+        }
+    }
+
     /// What Python code sees, and calls with the future.
     ///
     /// # Errors

@@ -4,6 +4,7 @@ use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 
 use super::any_future::{self, loop_of};
+use super::awaiting_task;
 use super::creating_tasks::future_of;
 use super::observer::Observer;
 use crate::cpython::attached_cell::AttachedCell;
@@ -19,8 +20,10 @@ pub fn shield<'py>(arg: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
     if any_future::is_done(&inner)? {
         return Ok(inner);
     }
-    let outer = any_future::create(&loop_of(&inner)?)?;
-    let pair = Pair { inner: inner.clone().unbind(), outer: outer.clone().unbind() };
+    let event_loop = loop_of(&inner)?;
+    let outer = any_future::create(&event_loop)?;
+    let awaiting_task = awaiting_task::current_if_running(&event_loop)?;
+    let pair = Pair { inner: inner.clone().unbind(), outer: outer.clone().unbind(), awaiting_task };
     let shielding = Bound::new(py, Shielding { pair: AttachedCell::new(Some(pair)) })?.unbind();
     any_future::observe(&inner, Observer::Shielding(shielding.clone_ref(py)))?;
     any_future::observe(&outer, Observer::Shielding(shielding))?;
@@ -37,9 +40,20 @@ pub struct Shielding {
 struct Pair {
     inner: Py<PyAny>,
     outer: Py<PyAny>,
+    /// The task that has called `shield`: see `awaiting_task`.
+    awaiting_task: Option<Py<PyAny>>,
 }
 
 impl Shielding {
+    /// The task that waits for `future`, if that is the inner one. The outer one has whoever awaits it.
+    pub fn awaiting_task<'py>(&self, future: &Bound<'py, PyAny>) -> Option<Bound<'py, PyAny>> {
+        let py = future.py();
+        self.pair.with(py, |pair| {
+            let pair = pair.as_ref().filter(|pair| pair.inner.is(future))?;
+            pair.awaiting_task.as_ref().map(|task| task.bind(py).clone())
+        })
+    }
+
     /// One of the two is done.
     ///
     /// # Errors
@@ -52,6 +66,7 @@ impl Shielding {
             .with(py, |pair| pair.as_ref().map(|pair| (pair.inner.bind(py).clone(), pair.outer.bind(py).clone())));
         let Some((inner, outer)) = pair else { return Ok(()) };
         if !future.is(&outer) {
+            awaiting_task::take_back(future, slf.get().awaiting_task(future).as_ref())?;
             return pass_on(future, &outer);
         }
         if any_future::is_done(&inner)? {
@@ -63,6 +78,9 @@ impl Shielding {
 
 /// The inner future is done: so is the outer one.
 fn pass_on(inner: &Bound<'_, PyAny>, outer: &Bound<'_, PyAny>) -> PyResult<()> {
+    if cfg!(Py_3_14) && any_future::is_cancelled(outer)? {
+        return Ok(());
+    }
     // Whatever becomes of it, an exception counts as seen.
     let outlook = any_future::outlook(inner)?;
     if any_future::is_cancelled(outer)? {
@@ -94,6 +112,7 @@ impl Shielding {
         self.pair.traverse(|pair| {
             let Some(pair) = pair else { return Ok(()) };
             visit.call(&pair.inner)?;
+            visit.call(&pair.awaiting_task)?;
             visit.call(&pair.outer)
         })
     }

@@ -9,6 +9,7 @@ use pyo3::types::{PySet, PyString};
 
 use super::any_future::{self, is_future};
 use super::awaiting::Awaiting;
+use super::awaiting_task;
 use super::native_coroutine::NativeCoroutine;
 use super::observer::Observer;
 use super::operation::{Operation, Resumption, Step};
@@ -96,7 +97,13 @@ impl Wait {
             return Err(PyAssertionError::new_err("Set of Futures is empty."));
         }
         let waiter = any_future::create(&event_loop)?;
-        let waiting = Bound::new(py, Waiting::new(&waiter, return_when, futures.len()))?;
+        let count = Count {
+            unfinished: futures.len(),
+            waiter: Some(waiter.clone().unbind()),
+            timer: None,
+            awaiting_task: awaiting_task::current(&event_loop)?,
+        };
+        let waiting = Bound::new(py, Waiting { return_when, state: AttachedCell::new(count) })?;
         if let Some(timeout) = &self.timeout {
             Waiting::arm(&waiting, &event_loop, &waiter, timeout.bind(py))?;
         }
@@ -200,12 +207,14 @@ struct Count {
     /// The future that the coroutine waits for, until this object is cleared.
     waiter: Option<Py<PyAny>>,
     timer: Option<Timer>,
+    /// The task that has called `wait`: see `awaiting_task`.
+    awaiting_task: Option<Py<PyAny>>,
 }
 
 impl Waiting {
-    fn new(waiter: &Bound<'_, PyAny>, return_when: ReturnWhen, unfinished: usize) -> Self {
-        let count = Count { unfinished, waiter: Some(waiter.clone().unbind()), timer: None };
-        Self { return_when, state: AttachedCell::new(count) }
+    /// The task that waits for the futures.
+    pub fn awaiting_task<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyAny>> {
+        self.state.with(py, |count| count.awaiting_task.as_ref().map(|task| task.bind(py).clone()))
     }
 
     /// Ends the wait after `timeout` seconds: it is told of the waiter itself then.
@@ -278,17 +287,19 @@ fn has_failed(future: &Bound<'_, PyAny>) -> PyResult<bool> {
 impl Waiting {
     /// What a future that isn't ours, or a handle, calls.
     fn __call__(&self, future: &Bound<'_, PyAny>) -> PyResult<()> {
-        self.is_told(future)
+        self.is_told(future)?;
+        awaiting_task::take_back(future, self.awaiting_task(future.py()).as_ref())
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
         self.state.traverse(|count| {
             visit.call(&count.waiter)?;
+            visit.call(&count.awaiting_task)?;
             count.timer.as_ref().map_or(Ok(()), |timer| timer.traverse(&visit))
         })
     }
 
     fn __clear__(&self, py: Python<'_>) {
-        drop(self.state.with(py, |count| (count.waiter.take(), count.timer.take())));
+        drop(self.state.with(py, |count| (count.waiter.take(), count.timer.take(), count.awaiting_task.take())));
     }
 }

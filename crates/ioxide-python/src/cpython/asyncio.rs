@@ -85,8 +85,14 @@ pub static AUDIT: Name = Name::new("sys", "audit");
 pub static TASK: Name = Name::new("asyncio", "Task");
 /// `asyncio.CancelledError`.
 pub static CANCELLED_ERROR: Name = Name::new("asyncio", "CancelledError");
-/// `asyncio.current_task`.
-pub static CURRENT_TASK: Name = Name::new("asyncio.tasks", "current_task");
+/// `asyncio.current_task`, as C has it.
+#[cfg(Py_3_14)]
+pub static CURRENT_TASK: Name = Name::new("_asyncio", "current_task");
+/// The module `asyncio.futures`.
+pub static FUTURES: Name = Name::new("asyncio", "futures");
+/// The module `asyncio.tasks`.
+#[cfg(Py_3_14)]
+pub static TASKS: Name = Name::new("asyncio", "tasks");
 /// `asyncio.InvalidStateError`.
 pub static INVALID_STATE_ERROR: Name = Name::new("asyncio", "InvalidStateError");
 /// `asyncio.get_event_loop`.
@@ -124,12 +130,28 @@ pub static TASK_PRINT_STACK: Name = Name::new("ioxide._cpython", "task_print_sta
 pub static CURRENT_TASKS: Name = Name::new("asyncio.tasks", "_current_tasks");
 /// The standard library's `create_task`, for what goes through a task factory.
 pub static CREATE_TASK: Name = Name::new("ioxide._cpython", "create_task");
+/// The standard library's `create_future`.
+pub static CREATE_FUTURE: Name = Name::new("ioxide._cpython", "create_future");
+/// The class that the program has put in the place of asyncio's `Future` or `Task`, if it has.
+pub static CLASS_OF_THE_PROGRAM: Name = Name::new("ioxide._cpython", "class_of_the_program");
+/// The tasks that wait for a future, as far as one of its callbacks tells.
+#[cfg(Py_3_14)]
+pub static TASKS_BEHIND: Name = Name::new("ioxide._cpython", "tasks_behind");
+/// Notes, for call graphs, who awaits a future of the C classes.
+#[cfg(Py_3_14)]
+pub static FUTURE_ADD_TO_AWAITED_BY: Name = Name::new("_asyncio", "future_add_to_awaited_by");
+/// Takes back `FUTURE_ADD_TO_AWAITED_BY`.
+#[cfg(Py_3_14)]
+pub static FUTURE_DISCARD_FROM_AWAITED_BY: Name = Name::new("_asyncio", "future_discard_from_awaited_by");
+/// `contextvars.Context`.
+#[cfg(Py_3_15)]
+pub static CONTEXT: Name = Name::new("contextvars", "Context");
 /// Makes a task its loop's current one.
-pub static ENTER_TASK: Name = Name::new("asyncio.tasks", "_enter_task");
+pub static ENTER_TASK: Name = Name::new("_asyncio", "_enter_task");
 /// Takes back `ENTER_TASK`.
-pub static LEAVE_TASK: Name = Name::new("asyncio.tasks", "_leave_task");
+pub static LEAVE_TASK: Name = Name::new("_asyncio", "_leave_task");
 /// Makes a task its loop's current one in the place of another.
-pub static SWAP_CURRENT_TASK: Name = Name::new("asyncio.tasks", "_swap_current_task");
+pub static SWAP_CURRENT_TASK: Name = Name::new("_asyncio", "_swap_current_task");
 /// The states of a timeout.
 pub static TIMEOUT_STATE: Name = Name::new("ioxide._cpython", "TimeoutState");
 /// `ExceptionGroup`.

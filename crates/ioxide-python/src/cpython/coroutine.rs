@@ -68,7 +68,12 @@ pub fn awaitable_iterator<'py>(object: &Bound<'py, PyAny>) -> PyResult<Bound<'py
         if is_generator(object)? && asyncio::IS_AWAITABLE.get(py)?.call1((object,))?.is_truthy()? {
             return Ok(object.clone());
         }
-        let message = format!("object {} can't be used in 'await' expression", class.name()?);
+        let name = class.name()?;
+        let message = if cfg!(Py_3_14) {
+            format!("'{name}' object can't be awaited")
+        } else {
+            format!("object {name} can't be used in 'await' expression")
+        };
         return Err(PyTypeError::new_err(message));
     };
     let iterator = method.call1((object,))?;

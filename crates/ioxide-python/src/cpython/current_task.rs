@@ -20,7 +20,16 @@ pub fn get<'py>(event_loop: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, Py
 /// What asyncio's function raises.
 #[cfg(Py_3_14)]
 pub fn get<'py>(event_loop: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyAny>>> {
-    let task = asyncio::CURRENT_TASK.get(event_loop.py())?.call1((event_loop,))?;
+    let py = event_loop.py();
+    let current_task = asyncio::CURRENT_TASK.get(py)?;
+    let mut task = current_task.call1((event_loop,))?;
+    if task.is_none() {
+        // Tasks of asyncio's Python class are noted elsewhere. A program that makes such has put its function here.
+        let replaced = asyncio::TASKS.get(py)?.getattr(pyo3::intern!(py, "current_task"))?;
+        if !replaced.is(current_task) {
+            task = replaced.call1((event_loop,))?;
+        }
+    }
     Ok(Some(task).filter(|task| !task.is_none()))
 }
 

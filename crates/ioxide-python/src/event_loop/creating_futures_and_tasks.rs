@@ -1,9 +1,11 @@
 //! Creating futures and tasks.
 //!
-//! From Python 3.14 on the loop makes the standard library's: there `python -m asyncio ps` reads the C tasks' memory from
-//! another process, and call graphs go through C functions that know no others.
+//! They are native, unless a task factory makes the tasks, or the program has put classes of its own in the place of
+//! `asyncio.futures.Future` and `asyncio.tasks.Task` before the loop makes its first.
 
+use pyo3::PyTypeInfo;
 use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
 use pyo3::types::PyDict;
 
 use super::EventLoop;
@@ -26,10 +28,10 @@ impl EventLoop {
     /// task factory, and the loop is open.
     pub fn makes_native_tasks(slf: &Bound<'_, Self>) -> PyResult<bool> {
         let event_loop = slf.get();
-        Ok(cfg!(not(Py_3_14))
-            && !event_loop.is_loop_closed()
+        Ok(!event_loop.is_loop_closed()
             && event_loop.task_factory.with(slf.py(), |factory| factory.is_none())
-            && !Self::overrides(slf, &event_loop.overrides_create_task, "create_task")?)
+            && !Self::overrides(slf, &event_loop.overrides_create_task, "create_task")?
+            && !Self::tasks_are_replaced(slf)?)
     }
 
     /// Whether the loop's `create_future` makes a native future, and does nothing else.
@@ -37,7 +39,8 @@ impl EventLoop {
     /// # Errors
     /// What looking up the method raises.
     pub fn makes_native_futures(slf: &Bound<'_, Self>) -> PyResult<bool> {
-        Ok(cfg!(not(Py_3_14)) && !Self::overrides(slf, &slf.get().overrides_create_future, "create_future")?)
+        Ok(!Self::overrides(slf, &slf.get().overrides_create_future, "create_future")?
+            && !Self::futures_are_replaced(slf)?)
     }
 
     /// Makes a native future that belongs to this loop.
@@ -47,16 +50,53 @@ impl EventLoop {
     pub fn make_future<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, Future>> {
         Bound::new(slf.py(), Future::of_native_loop(slf)?)
     }
+
+    fn futures_are_replaced(slf: &Bound<'_, Self>) -> PyResult<bool> {
+        is_replaced::<Future>(slf.py(), &slf.get().futures_are_replaced, "Future")
+    }
+
+    fn tasks_are_replaced(slf: &Bound<'_, Self>) -> PyResult<bool> {
+        is_replaced::<Task>(slf.py(), &slf.get().tasks_are_replaced, "Task")
+    }
 }
 
-#[cfg(not(Py_3_14))]
+/// Whether asyncio's name `class` stands for neither its own class nor ours. Looked up once per loop, into `known`.
+fn is_replaced<Ours: PyTypeInfo>(py: Python<'_>, known: &PyOnceLock<bool>, class: &str) -> PyResult<bool> {
+    let is_replaced = known.get_or_try_init(py, || {
+        let by_the_program = asyncio::CLASS_OF_THE_PROGRAM.get(py)?.call1((class,))?;
+        Ok::<_, PyErr>(!by_the_program.is_none() && !by_the_program.is(py.get_type::<Ours>()))
+    })?;
+    Ok(*is_replaced)
+}
+
 #[pymethods]
 impl EventLoop {
     /// Makes a future that belongs to this loop.
-    fn create_future<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, Future>> {
-        Self::make_future(slf)
+    fn create_future<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        if Self::futures_are_replaced(slf)? {
+            return asyncio::CREATE_FUTURE.get(slf.py())?.call1((slf,));
+        }
+        Self::make_future(slf).map(Bound::into_any)
     }
 
+    /// Makes a task that runs `coro`, by the task factory if one is set. That gets the keywords as they are.
+    #[cfg(Py_3_14)]
+    #[pyo3(signature = (coro, **kwargs))]
+    fn create_task<'py>(
+        slf: &Bound<'py, Self>,
+        coro: &Bound<'py, PyAny>,
+        kwargs: Option<&Bound<'py, PyDict>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let py = slf.py();
+        slf.get().check_closed()?;
+        let has_factory = slf.get().task_factory.with(py, |factory| factory.is_some());
+        if has_factory || Self::tasks_are_replaced(slf)? {
+            return asyncio::CREATE_TASK.get(py)?.call((slf, coro), kwargs);
+        }
+        Task::spawn_with(slf, coro, kwargs).map(Bound::into_any)
+    }
+
+    #[cfg(not(Py_3_14))]
     /// Makes a task that runs `coro`, by the task factory if one is set.
     #[pyo3(signature = (coro, *, name = None, context = None, **kwargs))]
     fn create_task<'py>(
@@ -69,7 +109,7 @@ impl EventLoop {
         let py = slf.py();
         slf.get().check_closed()?;
         let has_factory = slf.get().task_factory.with(py, |factory| factory.is_some());
-        if !has_factory && kwargs.is_none() {
+        if !has_factory && kwargs.is_none() && !Self::tasks_are_replaced(slf)? {
             return Task::spawn(slf, coro, name, context).map(Bound::into_any);
         }
         asyncio::CREATE_TASK.get(py)?.call((slf, coro, name, context), kwargs)

@@ -57,6 +57,8 @@ pub struct EventLoop {
     overrides_call_soon: PyOnceLock<bool>,
     overrides_create_future: PyOnceLock<bool>,
     overrides_create_task: PyOnceLock<bool>,
+    futures_are_replaced: PyOnceLock<bool>,
+    tasks_are_replaced: PyOnceLock<bool>,
     task_factory: AttachedCell<Option<Py<PyAny>>>,
     /// The thread that runs the loop, zero if none does.
     thread: AtomicU64,
@@ -156,6 +158,8 @@ impl EventLoop {
             overrides_call_soon: PyOnceLock::new(),
             overrides_create_future: PyOnceLock::new(),
             overrides_create_task: PyOnceLock::new(),
+            futures_are_replaced: PyOnceLock::new(),
+            tasks_are_replaced: PyOnceLock::new(),
             task_factory: AttachedCell::new(None),
             thread: AtomicU64::new(0),
             has_own_methods: AtomicBool::new(false),

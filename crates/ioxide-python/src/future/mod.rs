@@ -6,6 +6,8 @@
 //!
 //! What it does follows the C class of the standard library, messages included.
 
+#[cfg(Py_3_14)]
+pub mod awaited_by;
 mod callbacks;
 mod future_iterator;
 mod private_attributes;
@@ -70,9 +72,13 @@ impl Future {
     /// Makes the object a pending future of `event_loop`, or else of the loop that is current.
     ///
     /// # Errors
-    /// `RuntimeError` if there is no current loop.
+    /// `RuntimeError` if there is no current loop, and from Python 3.15 on if the object is initialised.
     pub fn initialise(slf: &Bound<'_, Self>, event_loop: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
         let py = slf.py();
+        if cfg!(Py_3_15) && slf.get().state.with(py, |state| state.event_loop.is_some()) {
+            let name = slf.get_type().name()?;
+            return Err(PyRuntimeError::new_err(format!("{name} object is already initialized")));
+        }
         let event_loop = match event_loop {
             Some(event_loop) => event_loop.clone(),
             None => asyncio::GET_EVENT_LOOP.get(py)?.call0()?,

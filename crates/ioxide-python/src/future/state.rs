@@ -42,6 +42,9 @@ pub(super) struct Rare {
     pub(super) cancel_message: Option<Py<PyAny>>,
     /// The `CancelledError` that ended a task, for the first who asks.
     pub(super) cancelled_error: Option<Py<PyAny>>,
+    /// Who awaits the future, by the word of the program: see `awaited_by`.
+    #[cfg(Py_3_14)]
+    pub(super) awaited_by: Option<Py<pyo3::types::PySet>>,
     /// Where the future was made, in debug mode.
     pub(super) source_traceback: Option<Py<PyAny>>,
     /// Attributes that the program has set: see `program_attributes`.
@@ -119,6 +122,8 @@ impl State {
         visit.call(&rare.cancelled_error)?;
         #[cfg(not(Py_3_13))]
         visit.call(&rare.attributes)?;
+        #[cfg(Py_3_14)]
+        visit.call(&rare.awaited_by)?;
         visit.call(&rare.source_traceback)
     }
 }

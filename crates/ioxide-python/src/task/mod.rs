@@ -81,6 +81,11 @@ impl State {
         context: Option<Bound<'_, PyAny>>,
     ) -> PyResult<Self> {
         let context = match context.filter(|context| !context.is_none()) {
+            #[cfg(Py_3_15)]
+            Some(context) if !context.is_instance(asyncio::CONTEXT.get(coroutine.py())?)? => {
+                let class = context.get_type();
+                return Err(PyTypeError::new_err(format!("a contextvars.Context was expected, got {}", class.name()?)));
+            }
             Some(context) => context.unbind(),
             None => context::copy_current(coroutine.py())?,
         };
@@ -127,6 +132,28 @@ impl Task {
         Ok(task)
     }
 
+    /// As [`Task::spawn`], with the keywords that the class takes besides the loop.
+    ///
+    /// # Errors
+    /// As that; `TypeError` for a keyword that the class doesn't know.
+    #[cfg(Py_3_14)]
+    pub fn spawn_with<'py>(
+        event_loop: &Bound<'py, EventLoop>,
+        coroutine: &Bound<'py, PyAny>,
+        keywords: Option<&Bound<'py, PyDict>>,
+    ) -> PyResult<Bound<'py, Self>> {
+        let py = event_loop.py();
+        let Some(keywords) = keywords else { return Self::spawn(event_loop, coroutine, None, None) };
+        let name = keywords.get_item(pyo3::intern!(py, "name"))?;
+        let context = keywords.get_item(pyo3::intern!(py, "context"))?;
+        if keywords.len() == usize::from(name.is_some()) + usize::from(context.is_some()) {
+            return Self::spawn(event_loop, coroutine, name.as_ref(), context);
+        }
+        let keywords = keywords.copy()?;
+        keywords.set_item(pyo3::intern!(py, "loop"), event_loop)?;
+        Ok(py.get_type::<Self>().call((coroutine,), Some(&keywords))?.cast_into()?)
+    }
+
     /// Makes a task on any loop that takes its first step at once, if the loop runs (3.12 and later).
     ///
     /// # Errors
@@ -156,7 +183,8 @@ impl Task {
             slf.get().state.with(py, |state| state.logs_destroyed_pending = false);
             return Err(no_coroutine(coroutine)?);
         }
-        let state = State::of(coroutine, name, context)?;
+        let state = State::of(coroutine, name, context)
+            .inspect_err(|_| slf.get().state.with(py, |state| state.logs_destroyed_pending = false))?;
         // What ran up to here may have initialised the task as well.
         slf.get().unregister(py);
         drop(slf.get().state.replace(py, state));
@@ -232,6 +260,9 @@ impl Task {
         asyncio::SWAP_CURRENT_TASK.get(py)?.call1((&event_loop, previous))?;
         if slf.as_super().get().done(py) {
             drop(slf.get().state.with(py, |state| state.coroutine.take()));
+        }
+        if cfg!(Py_3_15) && stepped.is_err() {
+            slf.get().is_destroyed_silently(py);
         }
         stepped
     }
@@ -333,8 +364,8 @@ impl Task {
         eager_start: bool,
     ) -> PyResult<()> {
         let py = slf.py();
-        slf.get().unregister(py);
         Future::initialise(slf.as_super(), event_loop)?;
+        slf.get().unregister(py);
         Self::prepare(slf, coroutine, name, context)?;
         let event_loop = slf.as_super().get().event_loop(py)?;
         if eager_start && event_loop.call_method0("is_running")?.is_truthy()? {

@@ -45,7 +45,12 @@ impl Task {
         let task = slf.get();
         if slf.as_super().get().done(py) {
             let exception = exception.unwrap_or_else(|| py.None().into_bound(py));
-            let message = format!("_step(): already done: {}, {}", slf.repr()?, exception.repr()?);
+            let (task, exception) = (slf.repr()?, exception.repr()?);
+            let message = if cfg!(Py_3_14) {
+                format!("__step(): already done: {task} {exception}")
+            } else {
+                format!("_step(): already done: {task}, {exception}")
+            };
             return Err(future::invalid_state(py, &message)?);
         }
         let (waited, must_cancel) =

@@ -3,7 +3,7 @@
 //! To leave is a coroutine that waits for a future for as long as there are tasks: the last one settles it. Meanwhile the
 //! parent task may be cancelled, once or again and again.
 
-use pyo3::exceptions::{PyBaseExceptionGroup, PyRuntimeError};
+use pyo3::exceptions::{PyBaseExceptionGroup, PyGeneratorExit, PyRuntimeError};
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::PyType;
@@ -14,7 +14,7 @@ use crate::combinators::awaiting::Awaiting;
 use crate::combinators::native_coroutine::NativeCoroutine;
 use crate::combinators::operation::{Operation, Resumption, Step};
 use crate::combinators::running_loop;
-use crate::cpython::{asyncio, exception};
+use crate::cpython::{asyncio, current_task, exception};
 use crate::errors;
 
 /// The coroutine of `__aenter__`.
@@ -30,6 +30,8 @@ pub struct Leaving {
     raised: Py<PyAny>,
     /// The `CancelledError` that says that the parent task was cancelled by others than the group.
     cancellation: Option<Py<PyAny>>,
+    /// The last `CancelledError` that came while the coroutine waited, whoever has cancelled (3.15 and later).
+    last_cancellation: Option<Py<PyAny>>,
     /// What is awaited, once the coroutine has begun to wait.
     awaiting: Option<Awaiting>,
 }
@@ -46,13 +48,19 @@ impl Entering {
             event_loop = running_loop(py)?;
             group.write(&event_loop, |state| &mut state.event_loop);
         }
-        let parent = asyncio::CURRENT_TASK.get(py)?.call1((event_loop,))?;
+        let parent = current_task::get(&event_loop)?.unwrap_or_else(|| py.None().into_bound(py));
         group.write(&parent, |state| &mut state.parent_task);
         if parent.is_none() {
             let message = format!("TaskGroup {} cannot determine the parent task", slf.repr()?);
             return Err(PyRuntimeError::new_err(message));
         }
-        group.state.with(py, |state| state.entered = true);
+        let is_cancelled = group.state.with(py, |state| {
+            state.entered = true;
+            state.cancel_on_enter
+        });
+        if is_cancelled {
+            slf.call_method0(pyo3::intern!(py, "cancel"))?;
+        }
         Ok(Step::Returned(slf.clone().into_any()))
     }
 
@@ -67,6 +75,14 @@ impl Leaving {
         py: Python<'py>,
         resumption: Resumption,
     ) -> PyResult<Step<'py>> {
+        let step = self.wait_and_finish(py, resumption);
+        if cfg!(Py_3_14) && !matches!(step, Ok(Step::Yielded(_))) {
+            self.group.get().forget(py);
+        }
+        step
+    }
+
+    fn wait_and_finish<'py>(&mut self, py: Python<'py>, resumption: Resumption) -> PyResult<Step<'py>> {
         match self.awaiting.take() {
             None => self.begin(py)?,
             Some(awaiting) => {
@@ -118,6 +134,9 @@ impl Leaving {
             if !error.is_instance(asyncio::CANCELLED_ERROR.get(py)?)? {
                 return Err(PyErr::from_value(error));
             }
+            if cfg!(Py_3_15) {
+                self.last_cancellation = Some(error.clone().unbind());
+            }
             if !slf.get().state.with(py, |state| state.aborting) {
                 self.cancellation = Some(error.unbind());
                 slf.call_method0(pyo3::intern!(py, "_abort"))?;
@@ -134,8 +153,13 @@ impl Leaving {
         if !base_error.is_none() {
             return Err(exception::raised(&base_error));
         }
-        if cfg!(Py_3_13) && group.takes_back_cancellation(py)? {
-            self.cancellation = None;
+        if cfg!(Py_3_13) && group.state.with(py, |state| state.parent_cancel_requested) {
+            if group.takes_back_cancellation(py)? {
+                self.cancellation = None;
+            } else if self.cancellation.is_none() {
+                // Of the requests that are left none is the group's.
+                self.cancellation = self.last_cancellation.take();
+            }
         }
         if let Some(cancellation) = &self.cancellation
             && (cfg!(Py_3_13) || cancellation.is_truthy(py)?)
@@ -148,6 +172,10 @@ impl Leaving {
         }
         if group.read(py, |state| &state.errors).is_truthy()? {
             return Err(self.failure(py)?);
+        }
+        if cfg!(Py_3_15) {
+            // What has ended the block, if anything, was the group's own cancellation.
+            return Ok(Step::Returned(true.into_pyobject(py)?.to_owned().into_any()));
         }
         Ok(Step::Returned(py.None().into_bound(py)))
     }
@@ -162,12 +190,21 @@ impl Leaving {
             parent.call_method0(pyo3::intern!(py, "cancel"))?;
         }
         let errors = group.read(py, |state| &state.errors);
+        if cfg!(Py_3_15) && self.is_generator_exit(py)? && errors.len()? == 1 {
+            return Ok(exception::raised(self.raised.bind(py)));
+        }
         let together = py.get_type::<PyBaseExceptionGroup>().call1(("unhandled errors in a TaskGroup", errors));
         group.write(py.None().bind(py), |state| &mut state.errors);
         let error = exception::raised(&together?);
         // As `raise ... from None` does.
         error.set_cause(py, None);
         Ok(error)
+    }
+
+    /// Whether the block is in an asynchronous generator that is being closed.
+    fn is_generator_exit(&self, py: Python<'_>) -> PyResult<bool> {
+        let raised_class = self.raised_class.bind(py);
+        Ok(!raised_class.is_none() && raised_class.cast::<PyType>()?.is_subclass_of::<PyGeneratorExit>()?)
     }
 
     /// Whether a cancellation ends the block. Before Python 3.13 classes derived from `CancelledError` don't count.
@@ -189,6 +226,7 @@ impl Leaving {
         visit.call(&self.raised_class)?;
         visit.call(&self.raised)?;
         visit.call(&self.cancellation)?;
+        visit.call(&self.last_cancellation)?;
         self.awaiting.as_ref().map_or(Ok(()), |awaiting| awaiting.traverse(visit))
     }
 }
@@ -202,6 +240,15 @@ impl TaskGroup {
         }
         let parent = self.read(py, |state| &state.parent_task);
         parent.call_method0(pyo3::intern!(py, "uncancel"))?.eq(0)
+    }
+
+    /// The block has ended: what it held of the parent task and of failures isn't needed any more (3.14 and later).
+    fn forget(&self, py: Python<'_>) {
+        let forgotten = self.state.with(py, |state| {
+            let attributes = [&mut state.parent_task, &mut state.errors, &mut state.base_error];
+            attributes.map(|attribute| std::mem::replace(attribute, py.None()))
+        });
+        drop(forgotten);
     }
 
     /// The future that the last task settles.
@@ -238,6 +285,7 @@ impl TaskGroup {
             raised_class: et.unbind(),
             raised: exc.unbind(),
             cancellation: None,
+            last_cancellation: None,
             awaiting: None,
         };
         NativeCoroutine::make(tb.py(), "TaskGroup.__aexit__", Operation::LeaveTaskGroup(Box::new(leaving)))

@@ -5,7 +5,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PySet};
 
 use super::TaskGroup;
-use crate::combinators::any_future;
+use crate::combinators::{any_future, awaiting_task};
 use crate::future::{self, Future, Outlook};
 
 impl TaskGroup {
@@ -17,6 +17,7 @@ impl TaskGroup {
         let py = slf.py();
         let group = slf.get();
         discard(&group.read(py, |state| &state.tasks), task)?;
+        awaiting_task::take_back(task, group.awaiting_task(py).as_ref())?;
         let completed = group.read(py, |state| &state.completed);
         if !completed.is_none() && !group.has_tasks(py)? {
             settle(&completed)?;
@@ -114,7 +115,7 @@ fn exception_of<'py>(task: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyA
 }
 
 /// Cancels a task, without a message: not every task of others takes one.
-fn cancel(task: &Bound<'_, PyAny>) -> PyResult<()> {
+pub(super) fn cancel(task: &Bound<'_, PyAny>) -> PyResult<()> {
     match Future::as_native(task) {
         Some(_) => any_future::cancel(task, None).map(drop),
         None => task.call_method0(pyo3::intern!(task.py(), "cancel")).map(drop),
@@ -146,5 +147,32 @@ impl TaskGroup {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(Py_3_15)]
+#[pymethods]
+impl TaskGroup {
+    /// Cancels the tasks that aren't done, and the block, which then ends without an exception. Before the block: cancels
+    /// it when it is entered. After it, and the second time, there is nothing to do.
+    #[pyo3(name = "cancel")]
+    pub(super) fn cancel_all(slf: &Bound<'_, Self>) -> PyResult<()> {
+        let py = slf.py();
+        let group = slf.get();
+        let (entered, exiting) = group.state.with(py, |state| {
+            state.cancel_on_enter |= !state.entered;
+            (state.entered, state.exiting)
+        });
+        if !entered || (exiting && !group.has_tasks(py)?) || group.state.with(py, |state| state.aborting) {
+            return Ok(());
+        }
+        slf.call_method0(pyo3::intern!(py, "_abort"))?;
+        let parent = group.read(py, |state| &state.parent_task);
+        if !parent.is_truthy()? || group.state.with(py, |state| state.parent_cancel_requested) {
+            return Ok(());
+        }
+        // The end of the block takes this request back.
+        group.state.with(py, |state| state.parent_cancel_requested = true);
+        cancel(&parent)
     }
 }

@@ -19,6 +19,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PySet, PyTuple};
 
 use super::any_future;
+use super::awaiting_task;
 use super::creating_tasks::task_on;
 use super::observer::Observer;
 use crate::cpython::attached_cell::AttachedCell;
@@ -42,6 +43,8 @@ struct State {
     exiting: bool,
     aborting: bool,
     parent_cancel_requested: bool,
+    /// `cancel` was called before the block (3.15 and later).
+    cancel_on_enter: bool,
     event_loop: Py<PyAny>,
     parent_task: Py<PyAny>,
     /// Of whose end the group hasn't been told.
@@ -70,6 +73,7 @@ impl State {
             exiting: false,
             aborting: false,
             parent_cancel_requested: false,
+            cancel_on_enter: false,
             event_loop: py.None(),
             parent_task: py.None(),
             tasks: py.None(),
@@ -110,6 +114,14 @@ impl TaskGroup {
         Ok(self.state.with(py, |state| state.aborting).then_some("is shutting down"))
     }
 
+    fn check_that_it_takes_tasks(slf: &Bound<'_, Self>, coroutine: &Bound<'_, PyAny>) -> PyResult<()> {
+        let Some(reason) = slf.get().refusal(slf.py())? else { return Ok(()) };
+        if cfg!(Py_3_13) {
+            coroutine.call_method0("close")?;
+        }
+        Err(PyRuntimeError::new_err(format!("TaskGroup {} {reason}", slf.repr()?)))
+    }
+
     /// Makes the task one of the group.
     fn take_in(slf: &Bound<'_, Self>, task: &Bound<'_, PyAny>) -> PyResult<()> {
         let py = slf.py();
@@ -117,12 +129,22 @@ impl TaskGroup {
             Self::observe(slf, task)?;
             return add(&slf.get().read(py, |state| &state.tasks), task);
         }
-        // An eager task may have ended already.
-        if any_future::is_done(task)? {
+        // An eager task may have ended already. From Python 3.14 on the group is told of that in the next turn.
+        if cfg!(not(Py_3_14)) && any_future::is_done(task)? {
             return slf.call_method1(pyo3::intern!(py, "_on_task_done"), (task,)).map(drop);
         }
         add(&slf.get().read(py, |state| &state.tasks), task)?;
-        Self::observe(slf, task)
+        Self::observe(slf, task)?;
+        // An eager task may have cancelled the group.
+        if cfg!(Py_3_15) && slf.get().state.with(py, |state| state.aborting) && !any_future::is_done(task)? {
+            return ends_of_tasks::cancel(task);
+        }
+        Ok(())
+    }
+
+    /// The parent task, for call graphs: it waits for all tasks.
+    pub fn awaiting_task<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyAny>> {
+        Some(self.read(py, |state| &state.parent_task)).filter(|task| !task.is_none())
     }
 
     /// Has the group told of the task's end.
@@ -134,7 +156,8 @@ impl TaskGroup {
             return Future::add_observer(native, Observer::TaskGroup(slf.clone().unbind()));
         }
         let on_task_done = slf.getattr(pyo3::intern!(py, "_on_task_done"))?;
-        task.call_method1(pyo3::intern!(py, "add_done_callback"), (on_task_done,)).map(drop)
+        task.call_method1(pyo3::intern!(py, "add_done_callback"), (on_task_done,))?;
+        awaiting_task::tell(task, slf.get().awaiting_task(py).as_ref())
     }
 
     /// Whether the group can be told without a callback, which would run in a context of its own: no method is replaced
@@ -190,10 +213,29 @@ impl TaskGroup {
         Ok(())
     }
 
+    /// Makes a task that runs `coro`. The keywords are those of the loop's `create_task`. The end of the block waits for
+    /// the task.
+    ///
+    /// Raises `RuntimeError` before the block, after it, and while the group cancels its tasks.
+    #[cfg(Py_3_14)]
+    #[pyo3(signature = (coro, **kwargs))]
+    fn create_task<'py>(
+        slf: &Bound<'py, Self>,
+        coro: &Bound<'py, PyAny>,
+        kwargs: Option<&Bound<'py, PyDict>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        Self::check_that_it_takes_tasks(slf, coro)?;
+        let event_loop = slf.get().read(slf.py(), |state| &state.event_loop);
+        let task = task_on(&event_loop, coro, kwargs)?;
+        Self::take_in(slf, &task)?;
+        Ok(task)
+    }
+
     /// Makes a task that runs `coro`, named `name`, in `context` or else in a copy of the current one. The end of the
     /// block waits for it.
     ///
     /// Raises `RuntimeError` before the block, after it, and while the group cancels its tasks.
+    #[cfg(not(Py_3_14))]
     #[pyo3(signature = (coro, *, name = None, context = None))]
     fn create_task<'py>(
         slf: &Bound<'py, Self>,
@@ -201,14 +243,8 @@ impl TaskGroup {
         name: Option<&Bound<'py, PyAny>>,
         context: Option<Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let py = slf.py();
-        if let Some(reason) = slf.get().refusal(py)? {
-            if cfg!(Py_3_13) {
-                coro.call_method0("close")?;
-            }
-            return Err(PyRuntimeError::new_err(format!("TaskGroup {} {reason}", slf.repr()?)));
-        }
-        let event_loop = slf.get().read(py, |state| &state.event_loop);
+        Self::check_that_it_takes_tasks(slf, coro)?;
+        let event_loop = slf.get().read(slf.py(), |state| &state.event_loop);
         let task = task_on(&event_loop, coro, name, context)?;
         Self::take_in(slf, &task)?;
         Ok(task)
