@@ -50,7 +50,7 @@ lint: $(BIN)/installed ## checks formatting, lints, types and stubs
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
-	$(BIN)/stubtest ioxide --mypy-config-file pyproject.toml
+	$(BIN)/stubtest ioxide --allowlist tests/stubtest_allowlist.txt --mypy-config-file pyproject.toml
 
 fmt: $(VENV)/created ## formats everything
 	$(BIN)/pip install --quiet --requirement tests/requirements-lint.txt

@@ -8,6 +8,7 @@ import gc
 import weakref
 
 import ioxide
+from ioxide import _ioxide
 
 MORE_THAN_ARE_KEPT = 3000
 
@@ -71,6 +72,6 @@ def test_handles_of_a_derived_class_have_memory_of_their_own() -> None:
     for timer in timers:
         timer.cancel()
     del timers, timer
-    assert {type(loop.call_soon(int)) for _ in range(200)} == {ioxide.Handle}
-    assert {type(loop.call_later(0, int)) for _ in range(200)} == {ioxide.TimerHandle}
+    assert {type(loop.call_soon(int)) for _ in range(200)} == {_ioxide.Handle}
+    assert {type(loop.call_later(0, int)) for _ in range(200)} == {_ioxide.TimerHandle}
     loop.close()

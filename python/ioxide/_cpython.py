@@ -77,6 +77,7 @@ __all__ = [
     "describe_task",
     "detach",
     "extract_stack",
+    "get_event_loop_made_by",
     "get_loop_of",
     "get_running_loop",
     "inherited_child_watcher",
@@ -191,6 +192,22 @@ def set_running_loop(loop: asyncio.AbstractEventLoop | None) -> None:
 def get_running_loop() -> asyncio.AbstractEventLoop | None:
     """Return the loop that runs in this thread, if one does."""
     return events._get_running_loop()
+
+
+def get_event_loop_made_by(factory: Callable[[], asyncio.AbstractEventLoop]) -> asyncio.AbstractEventLoop:
+    """Return what `asyncio.get_event_loop` does: a loop that it makes is made by `factory`.
+
+    A policy of the program's is left to make what it makes.
+    """
+    get_policy: Any = getattr(events, "_get_event_loop_policy", None) or asyncio.get_event_loop_policy
+    policy, default = get_policy(), DefaultEventLoopPolicy  # type: Any, Any
+    if type(policy) is not default:
+        return asyncio.get_event_loop()
+    policy._loop_factory = factory
+    try:
+        return asyncio.get_event_loop()
+    finally:
+        del policy._loop_factory
 
 
 def accept_retry_delay() -> float:

@@ -111,7 +111,12 @@ def uninstall() -> None:
 
 def native() -> list[str]:
     """List asyncio's public names that `install` replaces on this version of Python."""
-    return sorted(name for name in _NATIVE if hasattr(asyncio, name))
+    return sorted(public_natives())
+
+
+def public_natives() -> dict[str, Any]:
+    """Map the public ones of asyncio's names that `install` replaces to ioxide's objects."""
+    return {name: found for name, found in _NATIVE.items() if hasattr(asyncio, name)}
 
 
 @contextlib.contextmanager

@@ -9,7 +9,7 @@ from __future__ import annotations
 import abc
 import asyncio
 import types
-from asyncio import streams
+from asyncio import streams, subprocess
 from collections.abc import Callable
 from typing import Any
 
@@ -28,6 +28,8 @@ __all__ = [
     "StreamReaderProtocol",
     "StreamWriter",
     "SubprocessStreamProtocol",
+    "create_subprocess_exec",
+    "create_subprocess_shell",
     "open_connection",
     "open_unix_connection",
     "start_server",
@@ -35,14 +37,15 @@ __all__ = [
 ]
 
 
-# What the functions below find by name: as in the standard library's module, but for these classes.
+# What the functions below find by name: as in the standard library's modules, but for these classes.
 _GLOBALS: dict[str, Any] = dict(vars(streams))
+_GLOBALS_OF_SUBPROCESS: dict[str, Any] = dict(vars(subprocess))
 
 
-def _with_classes_of_ours(function: Any) -> Any:
+def _with_classes_of_ours(function: Any, found_by_name: dict[str, Any] = _GLOBALS) -> Any:
     """Return a function of the standard library's that makes these classes instead of its own."""
     copy = types.FunctionType(
-        function.__code__, _GLOBALS, function.__name__, function.__defaults__, function.__closure__
+        function.__code__, found_by_name, function.__name__, function.__defaults__, function.__closure__
     )
     copy.__kwdefaults__ = function.__kwdefaults__
     copy.__qualname__ = function.__qualname__
@@ -87,11 +90,22 @@ class SubprocessStreamProtocol(NativeSubprocessStreams, FlowControlMixin, _cpyth
     """Feeds the readers of a process with what it writes, as `asyncio.subprocess.SubprocessStreamProtocol` does."""
 
     __init__ = _cpython.SubprocessStreamProtocol.__init__
+    connection_made = _with_classes_of_ours(_cpython.SubprocessStreamProtocol.connection_made, _GLOBALS_OF_SUBPROCESS)
 
 
-_GLOBALS.update(StreamReader=StreamReader, StreamReaderProtocol=StreamReaderProtocol, StreamWriter=StreamWriter)
+_CLASSES = {"StreamReader": StreamReader, "StreamReaderProtocol": StreamReaderProtocol, "StreamWriter": StreamWriter}
+_GLOBALS.update(_CLASSES)
+_GLOBALS_OF_SUBPROCESS.update(
+    SubprocessStreamProtocol=SubprocessStreamProtocol, streams=types.SimpleNamespace(**vars(streams) | _CLASSES)
+)
 
 open_connection: Callable[..., Any] = _with_classes_of_ours(asyncio.open_connection)
 open_unix_connection: Callable[..., Any] = _with_classes_of_ours(asyncio.open_unix_connection)
 start_server: Callable[..., Any] = _with_classes_of_ours(asyncio.start_server)
 start_unix_server: Callable[..., Any] = _with_classes_of_ours(asyncio.start_unix_server)
+create_subprocess_exec: Callable[..., Any] = _with_classes_of_ours(
+    asyncio.create_subprocess_exec, _GLOBALS_OF_SUBPROCESS
+)
+create_subprocess_shell: Callable[..., Any] = _with_classes_of_ours(
+    asyncio.create_subprocess_shell, _GLOBALS_OF_SUBPROCESS
+)
