@@ -10,11 +10,15 @@ BIN := $(VENV)/bin
 MODULES_OF_TASKS := test_context test_eager_task_factory test_futures test_futures2 test_graph test_pep492 test_runners \
     test_staggered test_taskgroups test_tasks test_threads test_timeouts test_waitfor
 
+# Tests of what takes names out of asyncio: libraries, and whole programs.
+TESTS_OF_PROGRAMS := $(patsubst %,tests/test_%.py,aiofiles aiohttp aiosqlite anyio asyncpg httpx hypercorn link_extractor \
+    pytest_asyncio redis starting_tls streams subprocesses tutorials uvicorn websockets)
+
 # An absolute path: PyO3 would otherwise look for the interpreter of an activated environment.
 export PYO3_PYTHON := $(shell $(PYTHON) -c 'import sys; print(sys.executable)')
 
-.PHONY: help demo test test-rust test-loom test-python test-dev-mode test-cpython test-newer-pythons lint fmt wheel bench bench-rust \
-    bench-instructions clean
+.PHONY: help demo test test-rust test-loom test-python test-installed test-dev-mode test-cpython test-newer-pythons lint fmt \
+    wheel bench bench-rust bench-instructions clean
 
 help: ## lists the verbs
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -33,11 +37,14 @@ test-loom: ## checks what crosses threads, in every order
 test-python: $(BIN)/installed load-generator ## runs the tests of the Python package on PYTHON
 	$(BIN)/python -m pytest --numprocesses 2 $(TESTS)
 
+test-installed: $(BIN)/installed ## runs those of libraries and programs with everything of ioxide's under asyncio's names
+	IOXIDE_TESTS_INSTALLED=1 $(BIN)/python -m pytest --numprocesses 2 $(TESTS_OF_PROGRAMS) $(TESTS)
+
 test-dev-mode: $(BIN)/installed load-generator ## runs them in Python's development mode, where what is left open is an error
 	PYTHONDEVMODE=1 PYTHONWARNINGS=error::ResourceWarning $(BIN)/python -m pytest --numprocesses 2 $(TESTS)
 
-test-cpython: $(BIN)/installed ## runs CPython's own asyncio tests on asyncio's loop and on ioxide's, and compares
-	$(BIN)/python tests/cpython/run_suite.py $(MODULES)
+test-cpython: $(BIN)/installed ## runs CPython's own asyncio tests on asyncio's loop and on ioxide's, and compares; ALONE=1
+	$(BIN)/python tests/cpython/run_suite.py $(if $(ALONE),--alone) $(MODULES)
 	$(BIN)/python tests/cpython/run_suite.py --alone --loop ioxide-natives $(or $(MODULES),$(MODULES_OF_TASKS))
 
 test-newer-pythons: ## runs the Python tests and CPython's own on 3.14 and 3.15, from Debian's sid

@@ -16,6 +16,10 @@ from typing import Any
 import ioxide
 import pytest
 
+if os.environ.get("IOXIDE_TESTS_INSTALLED"):
+    # Before a test module imports anything that takes names out of asyncio.
+    ioxide.install()
+
 LoopFactory = Callable[[], asyncio.AbstractEventLoop]
 
 LOOP_FACTORIES: dict[str, LoopFactory] = {
