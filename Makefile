@@ -7,8 +7,9 @@ VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d%s" % (*sys.version_inf
 VENV := build/venv-$(VERSION)
 BIN := $(VENV)/bin
 # What of CPython's tests is about what `ioxide.install` replaces, and about futures and tasks.
-MODULES_OF_TASKS := test_context test_eager_task_factory test_futures test_futures2 test_graph test_pep492 test_runners \
-    test_staggered test_taskgroups test_tasks test_threads test_timeouts test_waitfor
+MODULES_OF_NATIVES := test_buffered_proto test_context test_eager_task_factory test_futures test_futures2 test_graph \
+    test_locks test_pep492 test_queues test_runners test_staggered test_streams test_subprocess test_taskgroups test_tasks \
+    test_threads test_timeouts test_waitfor
 
 # Tests of what takes names out of asyncio: libraries, and whole programs.
 TESTS_OF_PROGRAMS := $(patsubst %,tests/test_%.py,aiofiles aiohttp aiosqlite anyio asyncpg httpx hypercorn link_extractor \
@@ -45,7 +46,7 @@ test-dev-mode: $(BIN)/installed load-generator ## runs them in Python's developm
 
 test-cpython: $(BIN)/installed ## runs CPython's own asyncio tests on asyncio's loop and on ioxide's, and compares; ALONE=1
 	$(BIN)/python tests/cpython/run_suite.py $(if $(ALONE),--alone) $(MODULES)
-	$(BIN)/python tests/cpython/run_suite.py --alone --loop ioxide-natives $(or $(MODULES),$(MODULES_OF_TASKS))
+	$(BIN)/python tests/cpython/run_suite.py --alone --loop ioxide-natives $(or $(MODULES),$(MODULES_OF_NATIVES))
 
 test-newer-pythons: ## runs the Python tests and CPython's own on 3.14 and 3.15, from Debian's sid
 	@tests/newer_pythons/run.sh || [ $$? -eq 77 ]

@@ -10,8 +10,8 @@ from typing import Any
 import ioxide
 import pytest
 from ioxide import _ioxide
+from small_coroutines import Loop
 
-Loop = asyncio.AbstractEventLoop
 STOCK: Any = asyncio
 NATIVE: Any = _ioxide
 
@@ -98,18 +98,3 @@ every_kind = pytest.mark.parametrize("make", KINDS.values(), ids=KINDS)
 def callbacks_of(future: Any) -> int:
     """Count who is told of a future."""
     return len((future.callbacks if isinstance(future, LikeFuture) else future._callbacks) or ())
-
-
-async def turns(number: int) -> None:
-    """Let the loop take so many turns."""
-    for _ in range(number):
-        await asyncio.sleep(0)
-
-
-async def turns_until_done(task: asyncio.Future[Any]) -> int:
-    """Count the turns until a task is done."""
-    for number in range(100):
-        if task.done():
-            return number
-        await asyncio.sleep(0)
-    raise AssertionError("the task isn't done after 100 turns")

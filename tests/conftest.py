@@ -15,6 +15,9 @@ from typing import Any
 
 import ioxide
 import pytest
+from combinator_objects import NATIVE, STOCK
+from lock_programs import KINDS
+from task_group_programs import GROUP_CLASSES
 
 if os.environ.get("IOXIDE_TESTS_INSTALLED"):
     # Before a test module imports anything that takes names out of asyncio.
@@ -80,3 +83,21 @@ def loop(loop_factory: LoopFactory, reports: list[dict[str, Any]]) -> Iterator[a
 def run(loop: asyncio.AbstractEventLoop) -> Callable[[Awaitable[Any]], Any]:
     """Run one awaitable to its end on the loop under test."""
     return loop.run_until_complete
+
+
+@pytest.fixture(params=["stock", "native"])
+def functions(request: pytest.FixtureRequest) -> Any:
+    """Asyncio's functions, then ours under the same names."""
+    return STOCK if request.param == "stock" else NATIVE
+
+
+@pytest.fixture(params=sorted(GROUP_CLASSES))
+def group_class(request: pytest.FixtureRequest) -> Any:
+    """Asyncio's `TaskGroup`, then ours."""
+    return GROUP_CLASSES[request.param]
+
+
+@pytest.fixture(params=sorted(KINDS))
+def kind(request: pytest.FixtureRequest) -> Any:
+    """Ours of the locks and their kin, then asyncio's."""
+    return KINDS[request.param]

@@ -14,6 +14,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from ioxide import _ioxide
+from small_coroutines import turns
 
 NAMES = ("Barrier", "BoundedSemaphore", "Condition", "Event", "Lock", "Semaphore")
 KINDS: dict[str, Any] = {
@@ -28,11 +29,6 @@ TURNS = 80
 Step = tuple[Any, ...]
 
 
-async def turns(count: int) -> None:
-    for _ in range(count):
-        await asyncio.sleep(0)
-
-
 def history(error: BaseException | None) -> list[str]:
     """Name an exception, and what was being handled when it was raised, and so on."""
     found: list[str] = []
@@ -42,18 +38,19 @@ def history(error: BaseException | None) -> list[str]:
     return found
 
 
-def describe(thing: Any) -> str:
-    """Describe an object without its address and its class's module, and with what is waiting there."""
+def describe(thing: Any, looks: bool = True) -> str:
+    """Describe an object without its address and its class's module, and with what waits there, if it looks."""
     extra = re.sub(r"^<.*? object at \S+ |>$", "", repr(thing))
-    waiters = getattr(thing, "_waiters", None)
+    waiters = getattr(thing, "_waiters", None) if looks else None
     states = [waiter._state for waiter in waiters] if waiters else []
     return f"{type(thing).__name__} {extra} {states} {getattr(thing, '_value', '')}".rstrip()
 
 
 class Program:
-    """One run of the program of a seed."""
+    """One run of the program of a seed. If it looks at those who wait, they are kept in a deque from then on."""
 
-    def __init__(self, kind: Any, seed: int) -> None:
+    def __init__(self, kind: Any, seed: int, looks: bool) -> None:
+        self.looks = looks
         self.random = random.Random(seed)
         self.trace: list[Any] = []
         self.tasks: list[asyncio.Task[None]] = []
@@ -96,7 +93,7 @@ class Program:
 
     def note(self, *what: Any) -> None:
         everything = [*self.things, self.condition, self.condition._lock, self.event, self.barrier]
-        self.trace.append((*what, [describe(thing) for thing in everything]))
+        self.trace.append((*what, [describe(thing, self.looks) for thing in everything]))
 
     async def hold(self, thing: int, count: int) -> str:
         async with self.thing(thing) as result:
@@ -173,6 +170,6 @@ class Program:
         return self.trace
 
 
-def run_program(loop: asyncio.AbstractEventLoop, kind: str, seed: int) -> list[Any]:
+def run_program(loop: asyncio.AbstractEventLoop, kind: str, seed: int, looks: bool) -> list[Any]:
     """Return the trace of the program of a seed."""
-    return loop.run_until_complete(Program(KINDS[kind], seed).main())
+    return loop.run_until_complete(Program(KINDS[kind], seed, looks).main())

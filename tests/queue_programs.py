@@ -5,15 +5,11 @@ from __future__ import annotations
 import asyncio
 import sys
 from asyncio import queues as stock
-from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from ioxide import _ioxide
-
-Loop = asyncio.AbstractEventLoop
-Run = Callable[[Any], Any]
 
 NAMES = ("Queue", "LifoQueue", "PriorityQueue")
 MODULES: dict[str, Any] = {
@@ -23,12 +19,6 @@ MODULES: dict[str, Any] = {
 
 both = pytest.mark.parametrize("queues", MODULES.values(), ids=MODULES)
 needs_shutdown = pytest.mark.skipif(sys.version_info < (3, 13), reason="queues can be shut down from 3.13 on")
-
-
-async def turns(count: int) -> None:
-    """Let some turns of the loop pass."""
-    for _ in range(count):
-        await asyncio.sleep(0)
 
 
 async def outcome(awaitable: Any) -> str:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+from task_meetings import MeetingActions, Meetings
 from task_programs import Action
 from task_trace import variable
 from task_world import World
@@ -51,14 +52,14 @@ class Callback:
         return f"Callback {self.number}"
 
 
-class Actions:
+class Actions(MeetingActions):
     """Does actions in a world: there is a method for each, of its name.
 
     `body` makes the coroutine of a task, by the number of its body.
     """
 
-    def __init__(self, world: World, body: Callable[[int], Coroutine[Any, Any, Any]]) -> None:
-        self.world, self.trace, self.body = world, world.trace, body
+    def __init__(self, world: World, meetings: Meetings, body: Callable[[int], Coroutine[Any, Any, Any]]) -> None:
+        self.world, self.trace, self.meetings, self.body = world, world.trace, meetings, body
 
     def act_all(self, actions: tuple[Action, ...]) -> None:
         for action in actions:

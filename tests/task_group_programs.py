@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import ioxide
 
-Loop = asyncio.AbstractEventLoop
-Run = Callable[[Any], Any]
 native: Any = ioxide._ioxide
 GROUP_CLASSES: dict[str, Any] = {"asyncio": asyncio.TaskGroup, "ioxide": native.TaskGroup}
 
@@ -28,17 +26,6 @@ async def give(value: object) -> object:
 async def fail(error: BaseException | None = None) -> None:
     """Fail at the first step."""
     raise error or ValueError("failed")
-
-
-async def wait_for_ever() -> None:
-    """Wait until it is cancelled."""
-    await asyncio.get_running_loop().create_future()
-
-
-async def turns(count: int) -> None:
-    """Let some turns of the loop pass."""
-    for _ in range(count):
-        await asyncio.sleep(0)
 
 
 class Caught:

@@ -29,7 +29,8 @@ class Interpreter:
 
     def __init__(self, world: World) -> None:
         self.world, self.program, self.loop, self.trace = world, world.program, world.loop, world.trace
-        self.actions = Operations(world).actions
+        operations = Operations(world)
+        self.actions, self.meetings = operations.actions, operations.meetings
 
     def run(self) -> list[Any]:
         """Run the program to its end. Returns the events."""
@@ -43,6 +44,7 @@ class Interpreter:
             self.trace.note("in the end", self.trace.state(item))
             if not self.program.abandons:
                 self.trace.note(self.trace.describe(item), self.trace.outcome(item.result))
+        self.trace.note("in the end", self.meetings.describe())
         self.loop.close()
         self.trace.is_over = True
         return self.trace.events
@@ -77,8 +79,10 @@ class Interpreter:
         return sorted(self.trace.reports)
 
 
-def run_program(make_loop: type[asyncio.AbstractEventLoop], program: Program) -> list[Any]:
-    """Run a program on a fresh loop. Returns its trace."""
+def run_program(
+    make_loop: type[asyncio.AbstractEventLoop], program: Program, *, shows_internals: bool = True
+) -> list[Any]:
+    """Run a program on a fresh loop, with what asyncio's names stand for. Returns its trace."""
     gc.disable()
     gc.freeze()  # the collection at the end has only this run to look through
     unraisable: list[Any] = []
@@ -87,7 +91,7 @@ def run_program(make_loop: type[asyncio.AbstractEventLoop], program: Program) ->
     try:
         with warnings.catch_warnings(record=True) as warned:
             warnings.simplefilter("always")
-            interpreter = Interpreter(World(make_loop, program))
+            interpreter = Interpreter(World(make_loop, program, shows_internals))
             trace = contextvars.copy_context().run(interpreter.run)
             trace = [*trace, *interpreter.forget()]
             del interpreter
@@ -95,6 +99,8 @@ def run_program(make_loop: type[asyncio.AbstractEventLoop], program: Program) ->
     finally:
         sys.unraisablehook = hook
         gc.enable()
+    if program.abandons:
+        unraisable.clear()  # what a lock says when it is let go on a closed loop depends on which coroutine goes first
     return [*trace, sorted(str(warning.message).split("\n")[0] for warning in warned), sorted(unraisable)]
 
 

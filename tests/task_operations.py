@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Generator
 from typing import Any
 
 from task_actions import EXCEPTIONS, Actions
+from task_meetings import MeetingOperations, Meetings
 from task_programs import Action, Operation
 from task_world import World
 
@@ -24,13 +25,12 @@ class InOrder(dict[Any, None]):
         self.pop(item, None)
 
 
-class Group(asyncio.TaskGroup):
-    """A task group that cancels its tasks in the order in which they were made."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        assert self._tasks == set()
-        self._tasks = InOrder()  # type: ignore[assignment]
+def group_in_order() -> asyncio.TaskGroup:
+    """Make a task group that cancels its tasks in the order in which they were made."""
+    group = asyncio.TaskGroup()
+    assert group._tasks == set()
+    group._tasks = InOrder()  # type: ignore[assignment]
+    return group
 
 
 @types.coroutine
@@ -39,12 +39,13 @@ def yield_plainly(value: Any = None) -> Generator[Any, Any, Any]:
     return (yield value)
 
 
-class Operations:
+class Operations(MeetingOperations):
     """Runs the bodies of a program in a world: there is a method for each operation, of its name behind `do_`."""
 
     def __init__(self, world: World) -> None:
         self.world, self.trace = world, world.trace
-        self.actions = Actions(world, self.body)
+        self.meetings = Meetings()
+        self.actions = Actions(world, self.meetings, self.body)
 
     async def body(self, number: int) -> Any:
         self.trace.note("begin", number)
@@ -66,6 +67,8 @@ class Operations:
         kind, *arguments = described
         if kind == "body":
             return self.body(arguments[0])
+        if kind == "meeting":
+            return self.meeting(*arguments)
         if kind == "shield":
             return asyncio.shield(self.awaitable(arguments[0]))
         if kind == "gather":
@@ -186,7 +189,7 @@ class Operations:
             await self.run_all(operations)
 
     async def do_group(self, bodies: Any, operations: Any) -> None:
-        async with Group() as group:
+        async with group_in_order() as group:
             for body in bodies:
                 if not self.world.is_full():
                     self.world.keep(group.create_task(self.body(body), name=self.world.new_name()), body)

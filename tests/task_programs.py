@@ -50,6 +50,9 @@ raised = st.sampled_from(
 )
 set_exceptions = st.one_of(raised, st.sampled_from(["a class", "no exception"]))
 task_kinds = st.sampled_from(["loop", "loop", "loop", "asyncio", "native", "derived"])
+meeting_kinds = st.sampled_from(
+    ["acquire", "event", "barrier", "reset", "abort", "put", "put", "get", "get", "join", "condition"]
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,6 +76,19 @@ def named(name: str, *arguments: st.SearchStrategy[Any]) -> st.SearchStrategy[tu
 def sequences(items: st.SearchStrategy[Any], longest: int, shortest: int = 0) -> st.SearchStrategy[tuple[Any, ...]]:
     """Make a tuple of so many."""
     return st.lists(items, min_size=shortest, max_size=longest).map(tuple)
+
+
+meeting_actions = [
+    named("meeting_state"),
+    named("release", indexes),
+    named("set_event", indexes),
+    named("clear_event", indexes),
+    named("notify", indexes, values),
+    named("put_now", indexes, values),
+    named("get_now", indexes),
+    named("done_with", indexes),
+    named("shut_down", indexes, st.booleans()),
+]
 
 
 def spawning(first: int, last: int) -> st.SearchStrategy[Action]:
@@ -104,6 +120,7 @@ def actions(body: int, depth: int) -> st.SearchStrategy[Action]:
         named("peek", references),
         named("look", references),
         named("list_tasks"),
+        *meeting_actions,
     ]
     if body < BODIES - 1:
         choices += [spawning(body + 1, BODIES - 1)] * 2
@@ -126,6 +143,8 @@ def awaitables(body: int, depth: int, coroutines: bool = True) -> st.SearchStrat
         choices += [named("task behind", st.just(body), indexes)] * 2
         if coroutines:
             choices.append(named("body", st.integers(body + 1, BODIES - 1)))
+    if coroutines:
+        choices.append(named("meeting", meeting_kinds, indexes, values))
     if depth:
         inner = awaitables(body, depth - 1)
         choices += [named("shield", inner), named("gather", sequences(inner, 3, 1), st.booleans())]
@@ -161,6 +180,8 @@ def operation(body: int, depth: int) -> st.SearchStrategy[Operation]:
         named("wait", several, timeouts, st.sampled_from(["any", "all", "exception"])),
         named("wait_for", awaited, timeouts),
         named("as_completed", several, timeouts, st.integers(0, 3)),
+        *[named("meet", meeting_kinds, indexes, values)] * 4,
+        named("wait_at_condition", indexes, values),
     ]
     if depth:
         inner = operations(body, depth - 1)
@@ -168,6 +189,8 @@ def operation(body: int, depth: int) -> st.SearchStrategy[Operation]:
             named("attempt", st.sampled_from(["cancelled", "error", "again", "other"]), inner, inner),
             named("attempt", st.sampled_from(["cancelled", "error", "again", "other"]), inner, inner),
             named("finish", inner, inner),
+            *[named("hold", indexes, inner)] * 3,
+            named("enter_barrier", indexes, inner),
             named("timeout", timeouts, inner, st.one_of(st.just("keep"), timeouts)),
             named("iterate", values, values, st.sampled_from(["drop", "close", "keep"]), inner),
             named("group", sequences(st.integers(min(body + 1, BODIES - 1), BODIES - 1), 3), inner)

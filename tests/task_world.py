@@ -20,14 +20,16 @@ MOST_TASKS = 24
 class World:
     """A loop, what a program has made on it, and the trace."""
 
-    def __init__(self, make_loop: type[asyncio.AbstractEventLoop], program: Program) -> None:
+    def __init__(
+        self, make_loop: type[asyncio.AbstractEventLoop], program: Program, shows_internals: bool = True
+    ) -> None:
         self.program = program
         self.serial = 0
         self.tasks: list[asyncio.Task[Any]] = []
         self.made_by_factory: list[asyncio.Task[Any]] = []
         self.bodies: dict[asyncio.Task[Any], int] = {}
         self.loop = self.make_loop(make_loop)
-        self.trace = Trace(self.loop)
+        self.trace = Trace(self.loop, shows_internals)
         self.native_future = type(self.loop.create_future())
         self.native_task = type(self.made_by_the_loop())
         self.contexts = [contextvars.copy_context() for _ in range(2)]
@@ -43,8 +45,11 @@ class World:
 
         class OwnCallSoon(make_loop):  # type: ignore[misc, valid-type]
             def call_soon(self, callback: Any, *arguments: Any, context: Any = None) -> Any:
-                in_context = contextvars.copy_context() if context is None else context
-                world.trace.note("call_soon", in_context.get(variable))
+                if world.trace.shows_internals:
+                    in_context = contextvars.copy_context() if context is None else context
+                    world.trace.note("call_soon", in_context.get(variable))
+                else:  # what runs no code of the program's has no context of its own
+                    contextvars.Context().run(world.trace.note, "call_soon")
                 return super().call_soon(callback, *arguments, context=context)
 
         loop: Any = OwnCallSoon() if self.program.mode == "own call_soon" else make_loop()

@@ -6,30 +6,16 @@ import asyncio
 import gc
 import sys
 import weakref
-from collections.abc import Callable
 from typing import Any
 
 import pytest
-from combinator_objects import (
-    Loop,
-    both,
-    callbacks_of,
-    every_kind,
-    needs_eager_tasks,
-    turns,
-    turns_until_done,
-)
+from combinator_objects import both, callbacks_of, every_kind, needs_eager_tasks
 from ioxide import _ioxide
-
-Run = Callable[[Any], Any]
+from small_coroutines import Loop, Run, give, turns, turns_until_done
 
 IS_GENERATOR = sys.version_info < (3, 13)
 generator_only = pytest.mark.skipif(not IS_GENERATOR, reason="a generator up to 3.12")
 asynchronous_only = pytest.mark.skipif(IS_GENERATOR, reason="an asynchronous iterator from 3.13 on")
-
-
-async def give(value: Any = None) -> Any:
-    return value
 
 
 def close_all(coroutines: Any) -> None:

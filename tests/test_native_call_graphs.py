@@ -19,19 +19,12 @@ from typing import Any
 
 import ioxide
 import pytest
-from asyncio_functions import NAMESPACES
 
 if sys.version_info < (3, 14):
     pytest.skip("asyncio has call graphs from Python 3.14 on", allow_module_level=True)
 
 Loop = asyncio.AbstractEventLoop
 Run = Callable[[Any], Any]
-
-
-@pytest.fixture(params=sorted(NAMESPACES))
-def functions(request: pytest.FixtureRequest) -> Any:
-    """Asyncio's functions, then ours."""
-    return NAMESPACES[request.param]
 
 
 @pytest.fixture(params=["the loop's tasks", "asyncio's tasks"])

@@ -9,19 +9,11 @@ import inspect
 import sys
 import unittest.mock
 import weakref
-from collections.abc import Callable
 from typing import Any
 
 import pytest
-from asyncio_functions import NAMESPACES
-
-Loop = asyncio.AbstractEventLoop
-Run = Callable[[Any], Any]
-
-
-@pytest.fixture(params=sorted(NAMESPACES))
-def functions(request: pytest.FixtureRequest) -> Any:
-    return NAMESPACES[request.param]
+from combinator_objects import NATIVE
+from small_coroutines import Loop, Run
 
 
 @pytest.mark.parametrize("delay", [0, -1, 0.0, 0.0001])
@@ -74,7 +66,7 @@ def test_a_sleeper_that_is_cancelled_leaves_no_timer(run: Run) -> None:
         gc.collect()
         assert reference() is None
 
-    functions = NAMESPACES["native"]
+    functions = NATIVE
     run(main())
 
 

@@ -7,19 +7,14 @@ import gc
 import inspect
 import sys
 import weakref
-from collections.abc import Callable
 from typing import Any
 
 import ioxide
 import pytest
-from combinator_objects import NATIVE, STOCK, Loop, both, needs_eager_tasks, turns
+from combinator_objects import NATIVE, STOCK, both, needs_eager_tasks
+from small_coroutines import Loop, Run, give, turns
 
 pytestmark = needs_eager_tasks
-Run = Callable[[Any], Any]
-
-
-async def give(value: Any = None) -> Any:
-    return value
 
 
 def test_the_native_one_makes_native_tasks(loop: Loop, run: Run) -> None:

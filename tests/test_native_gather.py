@@ -5,20 +5,17 @@ from __future__ import annotations
 import asyncio
 import gc
 import weakref
-from collections.abc import Callable
 from typing import Any
 
 import ioxide
 import pytest
-from asyncio_functions import NAMESPACES
-
-Loop = asyncio.AbstractEventLoop
-Run = Callable[[Any], Any]
+from combinator_objects import STOCK
+from small_coroutines import Loop, Run
 
 
-@pytest.fixture(params=sorted(NAMESPACES))
-def gather(request: pytest.FixtureRequest) -> Any:
-    return NAMESPACES[request.param].gather
+@pytest.fixture
+def gather(functions: Any) -> Any:
+    return functions.gather
 
 
 async def value(result: Any, turns: int = 1) -> Any:
@@ -176,7 +173,7 @@ def test_arguments_that_are_done_complete_it_in_the_same_turn_as_ever(loop: Loop
 
     async def stock() -> list[bool]:
         nonlocal gather
-        gather = NAMESPACES["stock"].gather
+        gather = STOCK.gather
         return await main()
 
     assert run(main()) == run(stock())
@@ -240,3 +237,38 @@ def test_a_gather_that_refers_to_itself_is_collected(loop: Loop, run: Run, gathe
     reference = run(main())
     gc.collect()
     assert reference() is None
+
+
+def test_the_cancellation_is_that_of_the_last_in_the_list(run: Run, gather: Any) -> None:
+    async def stubborn() -> None:
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            await asyncio.sleep(0)
+
+    async def main() -> Any:
+        task = asyncio.ensure_future(gather(asyncio.sleep(60), stubborn(), return_exceptions=True))
+        other = asyncio.ensure_future(gather(stubborn(), asyncio.sleep(60), return_exceptions=True))
+        await asyncio.sleep(0)
+        seen = []
+        for each in (task, other):
+            each.cancel("why")
+            with pytest.raises(asyncio.CancelledError) as caught:
+                await each
+            seen.append(caught.value.args)
+        return seen
+
+    assert run(main()) == [(), ("why",)]
+
+
+def test_an_exception_that_nobody_was_given_is_reported(run: Run, gather: Any, reports: Any) -> None:
+    async def main() -> None:
+        never = asyncio.get_running_loop().create_future()
+        outer = gather(failure(ValueError("lost")), never, return_exceptions=True)
+        await value(None, turns=4)
+        del outer, never
+        gc.collect()
+
+    run(main())
+    assert [report["message"] for report in reports] == ["Task exception was never retrieved"]
+    reports.clear()

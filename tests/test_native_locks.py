@@ -13,10 +13,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from lock_programs import KINDS, describe, turns
+from lock_programs import describe
+from small_coroutines import Loop, Run, turns
 
-Loop = asyncio.AbstractEventLoop
-Run = Callable[[Any], Any]
 MAKERS: dict[str, Callable[[Any], Any]] = {
     "Lock": lambda kind: kind.Lock(),
     "Event": lambda kind: kind.Event(),
@@ -26,11 +25,6 @@ MAKERS: dict[str, Callable[[Any], Any]] = {
     "Barrier": lambda kind: kind.Barrier(2),
 }
 LOCKS = ("Lock", "Condition", "Semaphore", "BoundedSemaphore")
-
-
-@pytest.fixture(params=sorted(KINDS))
-def kind(request: pytest.FixtureRequest) -> Any:
-    return KINDS[request.param]
 
 
 def test_a_lock_is_held_by_one_at_a_time_in_the_order_of_asking(kind: Any, run: Run) -> None:

@@ -8,14 +8,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from lock_programs import KINDS, describe, turns
-
-Run = Callable[[Any], Any]
-
-
-@pytest.fixture(params=sorted(KINDS))
-def kind(request: pytest.FixtureRequest) -> Any:
-    return KINDS[request.param]
+from lock_programs import KINDS, describe
+from small_coroutines import Run, turns
 
 
 async def outcome(method: Callable[[], Any]) -> object:

@@ -5,18 +5,11 @@ from __future__ import annotations
 import asyncio
 import math
 import sys
-from collections.abc import Callable
 from typing import Any
 
 import pytest
-from lock_programs import KINDS, describe, history, turns
-
-Run = Callable[[Any], Any]
-
-
-@pytest.fixture(params=sorted(KINDS))
-def kind(request: pytest.FixtureRequest) -> Any:
-    return KINDS[request.param]
+from lock_programs import KINDS, describe, history
+from small_coroutines import Run, turns
 
 
 class Foreign:

@@ -5,19 +5,12 @@ from __future__ import annotations
 import asyncio
 import math
 import sys
-from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
 
 import pytest
-from lock_programs import KINDS, describe, turns
-
-Run = Callable[[Any], Any]
-
-
-@pytest.fixture(params=sorted(KINDS))
-def kind(request: pytest.FixtureRequest) -> Any:
-    return KINDS[request.param]
+from lock_programs import KINDS, describe
+from small_coroutines import Run, turns
 
 
 def test_permits_are_counted(kind: Any, run: Run) -> None:

@@ -14,7 +14,8 @@ from types import GenericAlias
 from typing import Any
 
 import pytest
-from queue_programs import Run, both, needs_shutdown, outcome, turns
+from queue_programs import both, needs_shutdown, outcome
+from small_coroutines import Run, turns
 
 pytestmark = both
 

@@ -12,7 +12,8 @@ import sys
 from typing import Any
 
 import pytest
-from queue_programs import MODULES, NAMES, Loop
+from queue_programs import MODULES, NAMES
+from small_coroutines import Loop
 
 ACTIONS = {
     "put": 6,

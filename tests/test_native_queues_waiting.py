@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 from combinator_objects import KINDS, LikeFuture, needs_eager_tasks
 from conftest import LoopFactory
-from queue_programs import Loop, Run, both, cancelled, needs_shutdown, outcome, turns
+from queue_programs import both, cancelled, needs_shutdown, outcome
+from small_coroutines import Loop, Run, turns
 
 pytestmark = both
 

@@ -7,31 +7,16 @@ import gc
 import sys
 import traceback
 import weakref
-from collections.abc import Callable
 from typing import Any
 
 import pytest
-from combinator_objects import (
-    STOCK,
-    Loop,
-    both,
-    callbacks_of,
-    every_kind,
-    needs_eager_tasks,
-    turns,
-    turns_until_done,
-)
-
-Run = Callable[[Any], Any]
+from combinator_objects import STOCK, both, callbacks_of, every_kind, needs_eager_tasks
+from small_coroutines import Loop, Run, give, turns, turns_until_done
 
 
 def keeps_account(module: Any) -> int:
     """Count the callbacks that asyncio's function has besides: from 3.14 on one that keeps account for call graphs."""
     return int(module is STOCK and sys.version_info >= (3, 14))
-
-
-async def give(value: Any = None) -> Any:
-    return value
 
 
 @both

@@ -12,13 +12,8 @@ import weakref
 from typing import Any
 
 import pytest
-from task_group_programs import GROUP_CLASSES, Run, fail, give, nothing, raises_group, turns, wait_for_ever
-
-
-@pytest.fixture(params=sorted(GROUP_CLASSES))
-def group_class(request: pytest.FixtureRequest) -> Any:
-    """Asyncio's class, then ours."""
-    return GROUP_CLASSES[request.param]
+from small_coroutines import Run, turns, wait_for_ever
+from task_group_programs import fail, give, nothing, raises_group
 
 
 def test_a_class_with_a_create_task_of_its_own(run: Run, group_class: Any) -> None:

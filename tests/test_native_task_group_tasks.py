@@ -13,14 +13,8 @@ from typing import Any
 
 import ioxide
 import pytest
-from task_group_programs import GROUP_CLASSES, Loop, Run, fail, give, nothing, raises_group, turns, wait_for_ever
-
-
-@pytest.fixture(params=sorted(GROUP_CLASSES))
-def group_class(request: pytest.FixtureRequest) -> Any:
-    """Asyncio's class, then ours."""
-    return GROUP_CLASSES[request.param]
-
+from small_coroutines import Loop, Run, turns, wait_for_ever
+from task_group_programs import GROUP_CLASSES, fail, give, nothing, raises_group
 
 TASK_CLASSES: list[Any] = [asyncio.Task, ioxide.Task]
 if sys.version_info < (3, 14):  # from then on `current_task` doesn't find those of asyncio's Python class

@@ -14,13 +14,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from task_group_programs import GROUP_CLASSES, Loop, Run, fail, give, nothing, raises_group, turns, wait_for_ever
-
-
-@pytest.fixture(params=sorted(GROUP_CLASSES))
-def group_class(request: pytest.FixtureRequest) -> Any:
-    """Asyncio's class, then ours."""
-    return GROUP_CLASSES[request.param]
+from small_coroutines import Loop, Run, turns, wait_for_ever
+from task_group_programs import fail, give, nothing, raises_group
 
 
 def test_the_block_waits_for_all(run: Run, group_class: Any) -> None:

@@ -20,8 +20,8 @@ from typing import Any
 
 import pytest
 from ioxide import _ioxide
+from small_coroutines import Loop, chain, pending_cancellations, turns
 
-Loop = asyncio.AbstractEventLoop
 NAMES = ("Timeout", "timeout", "timeout_at")
 STATES: Any = vars(asyncio.timeouts)["_State"]
 KINDS = {module.__name__: {name: getattr(module, name) for name in NAMES} for module in (asyncio.timeouts, _ioxide)}
@@ -51,26 +51,6 @@ class Waiting:
 
     def expire(self) -> None:
         self.timeout.reschedule(asyncio.get_running_loop().time())
-
-
-def pending_cancellations() -> int:
-    task: Any = asyncio.current_task()
-    count: int = task.cancelling()
-    return count
-
-
-async def turns(count: int) -> None:
-    for _ in range(count):
-        await asyncio.sleep(0)
-
-
-def chain(error: BaseException | None) -> list[str]:
-    """Name an exception and what was being handled when it was raised, and so on."""
-    names = []
-    while error is not None:
-        names.append(type(error).__name__ + (" from" if error.__cause__ is error.__context__ is not None else ""))
-        error = error.__context__
-    return names
 
 
 @pytest.mark.parametrize("delay", [0, -1, 0.001, 1e-9])

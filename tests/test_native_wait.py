@@ -8,30 +8,16 @@ import gc
 import re
 import sys
 import weakref
-from collections.abc import Callable
 from typing import Any
 
 import pytest
-from combinator_objects import (
-    Loop,
-    both,
-    callbacks_of,
-    every_kind,
-    needs_eager_tasks,
-    turns,
-    turns_until_done,
-)
+from combinator_objects import both, callbacks_of, every_kind, needs_eager_tasks
 from ioxide import _ioxide
-
-Run = Callable[[Any], Any]
+from small_coroutines import Loop, Run, give, turns, turns_until_done
 
 UNHASHABLE = "unhashable type: 'list'"
 if sys.version_info >= (3, 14):
     UNHASHABLE = f"cannot use 'list' as a set element ({UNHASHABLE})"
-
-
-async def give(value: Any = None) -> Any:
-    return value
 
 
 @both

@@ -12,44 +12,16 @@ from typing import Any
 
 import pytest
 from ioxide import _ioxide
+from small_coroutines import Loop, chain, give, pending_cancellations, turns, wait_for_ever
 
 pytestmark = pytest.mark.skipif(sys.version_info < (3, 12), reason="up to 3.11 it is another algorithm")
 
-Loop = asyncio.AbstractEventLoop
 KINDS = {"stock": asyncio.tasks.wait_for, "native": getattr(_ioxide, "wait_for", None)}
 
 
 @pytest.fixture(params=sorted(KINDS))
 def wait_for(request: pytest.FixtureRequest) -> Any:
     return KINDS[request.param]
-
-
-async def forever() -> None:
-    await asyncio.get_running_loop().create_future()
-
-
-async def give(value: object, turns: int = 0) -> object:
-    for _ in range(turns):
-        await asyncio.sleep(0)
-    return value
-
-
-def pending_cancellations() -> int:
-    task: Any = asyncio.current_task()
-    count: int = task.cancelling()
-    return count
-
-
-async def turns(count: int) -> None:
-    await give(None, count)
-
-
-def chain(error: BaseException | None) -> list[str]:
-    names = []
-    while error is not None:
-        names.append(type(error).__name__ + (" from" if error.__cause__ is error.__context__ is not None else ""))
-        error = error.__context__
-    return names
 
 
 class Awaitable:
@@ -102,10 +74,10 @@ def test_what_takes_too_long_is_cancelled(
     wait_for: Any, loop: Loop, run: Callable[[Any], Any], timeout: float, make: str
 ) -> None:
     async def main() -> None:
-        inner = asyncio.ensure_future(forever())
+        inner = asyncio.ensure_future(wait_for_ever())
         await turns(1)
         makers: dict[str, Callable[[], Any]] = {
-            "coroutine": forever,
+            "coroutine": wait_for_ever,
             "task": lambda: inner,
             "native future": lambda: _ioxide.Future(loop=loop),
             "future": lambda: asyncio.Future(loop=loop),
@@ -144,7 +116,7 @@ def test_without_any_time_a_coroutine_does_not_begin(wait_for: Any, run: Callabl
 def test_who_denies_the_cancellation_is_waited_for(wait_for: Any, run: Callable[[Any], Any], timeout: float) -> None:
     async def deny(end: Any) -> Any:
         try:
-            await forever()
+            await wait_for_ever()
         except asyncio.CancelledError:
             await turns(3)
             return end()
@@ -256,7 +228,7 @@ def test_it_needs_a_loop_and_a_task(wait_for: Any, loop: Loop, run: Callable[[An
 
 def test_a_coroutine_that_somebody_awaits_is_refused(wait_for: Any, run: Callable[[Any], Any]) -> None:
     async def main() -> None:
-        coroutine = forever()
+        coroutine = wait_for_ever()
         task = asyncio.ensure_future(coroutine)
         await turns(1)
         with pytest.raises(RuntimeError, match=r"^coroutine is being awaited already$"):
@@ -290,7 +262,7 @@ def test_to_close_it_closes_what_it_awaits(wait_for: Any, run: Callable[[Any], A
 
         async def inner() -> None:
             try:
-                await forever()
+                await wait_for_ever()
             except BaseException as error:
                 seen.append(type(error))
                 raise
@@ -315,7 +287,7 @@ def test_eager_tasks_do_not_suspend_for_it(wait_for: Any, loop: Loop, run: Calla
         direct = asyncio.ensure_future(wait_for(give(2), 60))
         assert await direct == 2
         with pytest.raises(TimeoutError):
-            await asyncio.ensure_future(wait_for(forever(), 0.001))
+            await asyncio.ensure_future(wait_for(wait_for_ever(), 0.001))
         loop.set_task_factory(None)
 
     run(main())
@@ -326,7 +298,7 @@ def test_tasks_of_any_class_wait(wait_for: Any, loop: Loop, run: Callable[[Any],
     async def main() -> None:
         assert await task_class(wait_for(give(1, 2), 60), loop=loop) == 1
         with pytest.raises(TimeoutError):
-            await task_class(wait_for(forever(), 0.001), loop=loop)
+            await task_class(wait_for(wait_for_ever(), 0.001), loop=loop)
 
     run(main())
 
@@ -336,7 +308,7 @@ def test_an_error_is_chained_to_what_is_being_handled(wait_for: Any, run: Callab
         try:
             raise ZeroDivisionError
         except ZeroDivisionError:
-            await wait_for(forever(), timeout)
+            await wait_for(wait_for_ever(), timeout)
 
     async def main() -> None:
         for timeout in (0, 0.001):

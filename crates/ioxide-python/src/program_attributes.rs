@@ -18,6 +18,15 @@ pub trait TakesAttributes: PyClass {
 
     /// Keeps a dictionary. Returns what was kept before.
     fn keep(slf: &Bound<'_, Self>, made: Py<PyDict>) -> Option<Py<PyDict>>;
+
+    /// The program sets an attribute of that name.
+    ///
+    /// # Errors
+    /// What stands against it.
+    fn note(slf: &Bound<'_, Self>, name: &Bound<'_, PyString>) -> PyResult<()> {
+        let _ = (slf, name);
+        Ok(())
+    }
 }
 
 /// The dictionary: made, if need be.
@@ -55,6 +64,7 @@ pub fn set<T: TakesAttributes>(
     name: &Bound<'_, PyString>,
     value: &Bound<'_, PyAny>,
 ) -> PyResult<()> {
+    T::note(slf, name)?;
     match attributes::set(slf.as_any(), name, Some(value)) {
         Err(error)
             if error.is_instance_of::<PyAttributeError>(slf.py()) && !slf.as_any().get_type().hasattr(name)? =>

@@ -140,33 +140,40 @@ impl GatheringFuture {
             state.unfinished = state.unfinished.saturating_sub(1);
             (state.unfinished == 0, state.children.is_some())
         });
-        // Whatever the child has come to, an exception counts as seen.
-        let outlook = any_future::outlook(child)?;
         if !is_begun || outer.get().done(py) {
-            return Ok(());
+            // It comes too late: an exception counts as seen.
+            return any_future::outlook(child).map(drop);
         }
-        match outlook {
-            Outlook::Cancelled if !slf.get().return_exceptions => {
-                let error = any_future::cancelled_error(child)?;
-                slf.get().leave_children(py)?;
-                return Future::fail(outer, &error);
+        if !slf.get().return_exceptions {
+            match any_future::outlook(child)? {
+                Outlook::Cancelled => {
+                    let error = any_future::cancelled_error(child)?;
+                    slf.get().leave_children(py)?;
+                    return Future::fail(outer, &error);
+                }
+                Outlook::Exception(exception) => {
+                    slf.get().leave_children(py)?;
+                    return Future::fail(outer, &exception);
+                }
+                Outlook::Result(_) | Outlook::Pending => {}
             }
-            Outlook::Exception(exception) if !slf.get().return_exceptions => {
-                slf.get().leave_children(py)?;
-                return Future::fail(outer, &exception);
-            }
-            _ => {}
         }
-        if !is_last {
-            return Ok(());
-        }
-        let results = PyList::empty(py);
-        for child in slf.get().children(py) {
+        if is_last { Self::finish(slf, child) } else { Ok(()) }
+    }
+
+    /// The last child is done, and none has failed that was to end it all.
+    fn finish(slf: &Bound<'_, Self>, last_to_end: &Bound<'_, PyAny>) -> PyResult<()> {
+        let py = slf.py();
+        let outer = slf.as_super();
+        let (results, children) = (PyList::empty(py), slf.get().children(py));
+        for child in &children {
             results.append(result_or_exception(child.bind(py))?)?;
         }
         drop(slf.get().state.with(py, |state| state.awaiting_task.take()));
         if slf.get().state.with(py, |state| state.is_cancel_requested) {
-            return Future::fail(outer, &any_future::cancelled_error(child)?);
+            // That of the last in the list, whichever ended last.
+            let last = children.last().map_or(last_to_end, |last| last.bind(py));
+            return Future::fail(outer, &any_future::cancelled_error(last)?);
         }
         Future::finish(outer, results.into_any())
     }

@@ -120,7 +120,7 @@ impl FlowControl {
     /// Calls `settle` with each waiter that isn't done.
     fn for_each_waiter(&self, py: Python<'_>, settle: impl Fn(&Bound<'_, PyAny>) -> PyResult<()>) -> PyResult<()> {
         let mut position = 0;
-        while let Some(waiter) = self.waiters.at(py, position) {
+        while let Some(waiter) = self.waiters.at(py, position)? {
             if !any_future::is_done(&waiter)? {
                 settle(&waiter)?;
             }
@@ -164,7 +164,7 @@ impl Draining {
             None => return Ok(Step::Returned(py.None().into_bound(py))),
         };
         if let (Some(waiting), false) = (&self.waiting, matches!(step, Ok(Step::Yielded(_)))) {
-            flow_control.waiters.remove(waiting.future(py));
+            flow_control.waiters.remove(waiting.future(py))?;
         }
         match step? {
             Step::Returned(_) => Ok(Step::Returned(py.None().into_bound(py))),
@@ -260,20 +260,15 @@ impl FlowControl {
         Ok(())
     }
 
-    /// Those who drain. A copy.
+    /// Those who drain.
     #[getter]
     fn _drain_waiters<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.waiters.to_deque(py)
+        self.waiters.share(py)
     }
 
     #[setter(_drain_waiters)]
-    fn set_drain_waiters(&self, value: &Bound<'_, PyAny>) -> PyResult<()> {
-        let waiters = value.try_iter()?.collect::<PyResult<Vec<_>>>()?;
-        self.waiters.clear(value.py());
-        for waiter in &waiters {
-            self.waiters.push(waiter);
-        }
-        Ok(())
+    fn set_drain_waiters(&self, py: Python<'_>, value: Bound<'_, PyAny>) {
+        self.waiters.set(py, Some(value));
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {

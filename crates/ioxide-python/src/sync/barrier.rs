@@ -9,13 +9,13 @@ mod operation;
 use pyo3::exceptions::{PyAttributeError, PyValueError};
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyTuple};
+use pyo3::types::{PyDict, PyTuple, PyType};
 
 use super::condition::Condition;
 use super::count::Count;
 use super::loop_bound::LoopBound;
 use super::operation::SyncOperation;
-use super::own_methods::{describe, loop_bound_object};
+use super::own_methods::{HasOwnMethods, Method, OwnMethods, describe, loop_bound_object};
 use crate::combinators::native_coroutine::NativeCoroutine;
 use crate::cpython::asyncio;
 use crate::cpython::attached_cell::AttachedCell;
@@ -28,6 +28,7 @@ pub use operation::BarrierOperation;
 pub struct Barrier {
     state: AttachedCell<State>,
     event_loop: LoopBound,
+    own_methods: OwnMethods,
     #[cfg(not(Py_3_13))]
     attributes: AttachedCell<Option<Py<PyDict>>>,
 }
@@ -79,18 +80,28 @@ impl Barrier {
     }
 }
 
+impl HasOwnMethods for Barrier {
+    const METHODS: &'static [Method] = &[Method::Wait];
+
+    fn own_methods(&self) -> &OwnMethods {
+        &self.own_methods
+    }
+}
+
 #[pymethods]
 impl Barrier {
     #[new]
+    #[classmethod]
     #[pyo3(signature = (*_args, **_kwargs), text_signature = "(parties)")]
-    fn new(_args: &Bound<'_, PyTuple>, _kwargs: Option<&Bound<'_, PyDict>>) -> Self {
+    fn new(cls: &Bound<'_, PyType>, _args: &Bound<'_, PyTuple>, _kwargs: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
         let state = State { phase: Phase::Filling, parties: Count::Small(0), count: 0, condition: None };
-        Self {
+        Ok(Self {
             state: AttachedCell::new(state),
             event_loop: LoopBound::new(),
+            own_methods: OwnMethods::of_class::<Self>(cls, &cls.py().get_type::<Self>())?,
             #[cfg(not(Py_3_13))]
             attributes: AttachedCell::new(None),
-        }
+        })
     }
 
     fn __init__(&self, py: Python<'_>, parties: Count) -> PyResult<()> {
@@ -122,7 +133,7 @@ impl Barrier {
 
     fn __aenter__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
         let py = slf.py();
-        if slf.is_exact_instance_of::<Self>() {
+        if slf.get().own_methods.are_none(py) {
             let coroutine = Self::coroutine(slf, "Barrier.__aenter__", Action::Wait)?;
             return Ok(coroutine.into_bound(py).into_any());
         }

@@ -16,7 +16,7 @@ use super::count::Count;
 use super::lock::{Lock, LockAcquisition};
 use super::loop_bound::LoopBound;
 use super::operation::SyncOperation;
-use super::own_methods::{are_native, describe, describe_waiters, loop_bound_object};
+use super::own_methods::{HasOwnMethods, Method, OwnMethods, describe, describe_waiters, loop_bound_object};
 use super::waiters::Waiters;
 use crate::combinators::any_future;
 use crate::combinators::ended::Ended;
@@ -31,8 +31,7 @@ pub struct Condition {
     state: AttachedCell<State>,
     pub(super) waiters: Waiters,
     pub(super) event_loop: LoopBound,
-    /// Whether no method is overridden that others call.
-    pub(super) is_plain: bool,
+    own_methods: OwnMethods,
     #[cfg(not(Py_3_13))]
     attributes: AttachedCell<Option<Py<PyDict>>>,
 }
@@ -48,15 +47,20 @@ struct State {
 }
 
 impl Condition {
-    fn of_class(is_plain: bool) -> Self {
+    fn of_class(own_methods: OwnMethods) -> Self {
         Self {
             state: AttachedCell::new(State::default()),
             waiters: Waiters::new(),
             event_loop: LoopBound::new(),
-            is_plain,
+            own_methods,
             #[cfg(not(Py_3_13))]
             attributes: AttachedCell::new(None),
         }
+    }
+
+    /// Whether no method is the program's that others call.
+    pub(super) fn is_plain(&self, py: Python<'_>) -> bool {
+        self.own_methods.are_none(py)
     }
 
     /// A condition with a lock of its own, both of exactly our classes.
@@ -64,8 +68,8 @@ impl Condition {
     /// # Errors
     /// Out of memory.
     pub fn with_own_lock(py: Python<'_>) -> PyResult<Bound<'_, Self>> {
-        let lock = Bound::new(py, Lock::unlocked(true))?;
-        let condition = Bound::new(py, Self::of_class(true))?;
+        let lock = Bound::new(py, Lock::unlocked())?;
+        let condition = Bound::new(py, Self::of_class(OwnMethods::none()))?;
         condition.get().take_native_lock(lock);
         Ok(condition)
     }
@@ -111,7 +115,7 @@ impl Condition {
     /// Wakes up to `count` of those who wait, and aren't woken up yet.
     pub(super) fn wake_up(&self, py: Python<'_>, count: &Count) -> PyResult<()> {
         let (mut position, mut woken) = (0, 0);
-        while let Some(waiter) = self.waiters.at(py, position) {
+        while let Some(waiter) = self.waiters.at(py, position)? {
             if Count::Small(woken).reaches(py, count)? {
                 break;
             }
@@ -130,7 +134,7 @@ impl Condition {
         if !Self::is_locked(slf)? {
             return Err(PyRuntimeError::new_err("cannot notify on un-acquired lock"));
         }
-        if cfg!(Py_3_13) && !slf.get().is_plain {
+        if cfg!(Py_3_13) && !slf.get().is_plain(py) {
             return slf.call_method1(pyo3::intern!(py, "_notify"), (count.to_object(py)?,)).map(drop);
         }
         slf.get().wake_up(py, count)
@@ -139,11 +143,23 @@ impl Condition {
     /// `notify_all()`.
     pub(super) fn notify_everybody(slf: &Bound<'_, Self>) -> PyResult<()> {
         let py = slf.py();
-        let count = Count::Small(i64::try_from(slf.get().waiters.len(py)).unwrap_or(i64::MAX));
-        if !slf.get().is_plain {
+        let count = Count::Small(i64::try_from(slf.get().waiters.len(py)?).unwrap_or(i64::MAX));
+        if !slf.get().is_plain(py) {
             return slf.call_method1(pyo3::intern!(py, "notify"), (count.to_object(py)?,)).map(drop);
         }
         Self::notify_some(slf, &count)
+    }
+}
+
+/// What `notify` calls from Python 3.13 on.
+const NOTIFY: Method = if cfg!(Py_3_13) { Method::NotifySome } else { Method::Notify };
+
+impl HasOwnMethods for Condition {
+    const METHODS: &'static [Method] = &[Method::Wait, Method::Notify, NOTIFY, Method::GetLoop];
+    const ATTRIBUTES: &'static [Method] = &[Method::Acquire, Method::Release, Method::Locked];
+
+    fn own_methods(&self) -> &OwnMethods {
+        &self.own_methods
     }
 }
 
@@ -153,9 +169,7 @@ impl Condition {
     #[classmethod]
     #[pyo3(signature = (*_args, **_kwargs), text_signature = "(lock=None)")]
     fn new(cls: &Bound<'_, PyType>, _args: &Bound<'_, PyTuple>, _kwargs: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
-        let notify = if cfg!(Py_3_13) { "_notify" } else { "notify" };
-        let names = ["wait", "notify", notify, "_get_loop", "acquire", "release", "locked"];
-        are_native(cls, &cls.py().get_type::<Self>(), &names).map(Self::of_class)
+        OwnMethods::of_class::<Self>(cls, &cls.py().get_type::<Self>()).map(Self::of_class)
     }
 
     #[pyo3(signature = (lock = None))]
@@ -163,11 +177,12 @@ impl Condition {
         let py = slf.py();
         let lock = match lock {
             Some(lock) => lock,
-            None => Bound::new(py, Lock::unlocked(true))?.into_any(),
+            None => Bound::new(py, Lock::unlocked())?.into_any(),
         };
         slf.get().waiters.clear(py);
-        if slf.get().is_plain
+        if slf.get().is_plain(py)
             && let Ok(native) = lock.cast_exact::<Lock>()
+            && native.get().is_plain(py)
         {
             slf.get().take_native_lock(native.clone());
             return Ok(());
@@ -231,15 +246,19 @@ impl Condition {
         self.state.with(py, |state| state.lock.as_ref().map(|lock| lock.clone_ref(py)))
     }
 
-    /// A copy.
     #[getter]
     fn _waiters<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.waiters.to_deque(py)
+        self.waiters.share(py)
+    }
+
+    #[setter(_waiters)]
+    fn set_waiters(&self, py: Python<'_>, waiters: Option<Bound<'_, PyAny>>) {
+        self.waiters.set(py, waiters);
     }
 
     fn __repr__(slf: &Bound<'_, Self>) -> PyResult<String> {
         let state = if Self::is_locked(slf)? { "locked" } else { "unlocked" };
-        describe(slf, &format!("{state}{}", describe_waiters(slf.get().waiters.len(slf.py()))))
+        describe(slf, &format!("{state}{}", describe_waiters(slf.get().waiters.len(slf.py())?)))
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {

@@ -62,7 +62,7 @@ impl ConditionWait {
             return Err(PyRuntimeError::new_err("cannot wait on un-acquired lock"));
         }
         let prepare = || {
-            let event_loop = super::loop_of(slf.as_any(), &slf.get().event_loop, slf.get().is_plain)?;
+            let event_loop = super::loop_of(slf.as_any(), &slf.get().event_loop, slf.get().is_plain(py))?;
             Waiting::prepare(&event_loop)
         };
         // From 3.13 on what can fail comes first. Before, the lock is let go and taken again.
@@ -76,7 +76,7 @@ impl ConditionWait {
         };
         match prepared {
             Ok(waiting) => {
-                waiting.join(py, &slf.get().waiters);
+                waiting.join(py, &slf.get().waiters)?;
                 self.state = State::Waiting(waiting);
                 self.wait(py, Resumption::Next)
             }
@@ -90,7 +90,7 @@ impl ConditionWait {
         if matches!(step, Ok(Step::Yielded(_))) {
             return step;
         }
-        self.condition.get().waiters.remove(waiting.future(py));
+        self.condition.get().waiters.remove(waiting.future(py))?;
         self.begin_to_reacquire(py, step.err())
     }
 
@@ -190,7 +190,7 @@ impl Reacquiring {
 }
 
 fn notify_another(slf: &Bound<'_, Condition>) -> PyResult<()> {
-    if slf.get().is_plain {
+    if slf.get().is_plain(slf.py()) {
         return slf.get().wake_up(slf.py(), &Count::Small(1));
     }
     slf.call_method1(pyo3::intern!(slf.py(), "_notify"), (1,)).map(drop)
@@ -266,7 +266,7 @@ impl PredicateWait {
 
 impl OneWait {
     fn begin(condition: &Bound<'_, Condition>) -> PyResult<Self> {
-        if condition.get().is_plain {
+        if condition.get().is_plain(condition.py()) {
             return Ok(Self::Native(ConditionWait::new(condition.clone().unbind())));
         }
         let awaited = condition.call_method0(pyo3::intern!(condition.py(), "wait"))?;

@@ -6,7 +6,7 @@ use pyo3::types::{PyBool, PyDict, PyTuple, PyType};
 
 use super::loop_bound::LoopBound;
 use super::operation::SyncOperation;
-use super::own_methods::{are_native, describe, describe_waiters, loop_bound_object};
+use super::own_methods::{HasOwnMethods, Method, OwnMethods, describe, describe_waiters, loop_bound_object};
 use super::waiters::{Waiters, Waiting};
 use crate::combinators::any_future;
 use crate::combinators::native_coroutine::NativeCoroutine;
@@ -21,8 +21,7 @@ pub struct Event {
     is_set: AttachedCell<bool>,
     waiters: Waiters,
     event_loop: LoopBound,
-    /// Whether no method is overridden that others call.
-    is_plain: bool,
+    own_methods: OwnMethods,
     #[cfg(not(Py_3_13))]
     attributes: AttachedCell<Option<Py<PyDict>>>,
 }
@@ -44,7 +43,8 @@ impl EventWait {
             Some(waiting) => (waiting, resumption),
             None if event.get().is_set.get(py) => return Ok(Self::over(py)),
             None => {
-                let event_loop = super::loop_of(event.as_any(), &event.get().event_loop, event.get().is_plain)?;
+                let event_loop =
+                    super::loop_of(event.as_any(), &event.get().event_loop, event.get().own_methods.are_none(py))?;
                 let waiting = Waiting::begin(&event_loop, &event.get().waiters)?;
                 (&*self.waiting.insert(waiting), Resumption::Next)
             }
@@ -53,7 +53,7 @@ impl EventWait {
         if matches!(step, Ok(Step::Yielded(_))) {
             return step;
         }
-        event.get().waiters.remove(waiting.future(py));
+        event.get().waiters.remove(waiting.future(py))?;
         step.map(|_| Self::over(py))
     }
 
@@ -73,6 +73,14 @@ impl EventWait {
     }
 }
 
+impl HasOwnMethods for Event {
+    const METHODS: &'static [Method] = &[Method::GetLoop];
+
+    fn own_methods(&self) -> &OwnMethods {
+        &self.own_methods
+    }
+}
+
 #[pymethods]
 impl Event {
     #[new]
@@ -83,7 +91,7 @@ impl Event {
             is_set: AttachedCell::new(false),
             waiters: Waiters::new(),
             event_loop: LoopBound::new(),
-            is_plain: are_native(cls, &cls.py().get_type::<Self>(), &["_get_loop"])?,
+            own_methods: OwnMethods::of_class::<Self>(cls, &cls.py().get_type::<Self>())?,
             #[cfg(not(Py_3_13))]
             attributes: AttachedCell::new(None),
         })
@@ -105,7 +113,7 @@ impl Event {
             return Ok(());
         }
         let mut position = 0;
-        while let Some(waiter) = self.waiters.at(py, position) {
+        while let Some(waiter) = self.waiters.at(py, position)? {
             any_future::finish(&waiter, PyBool::new(py, true).to_owned().into_any())?;
             position += 1;
         }
@@ -134,16 +142,20 @@ impl Event {
         self.is_set.set(py, is_set);
     }
 
-    /// A copy.
     #[getter]
     fn _waiters<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.waiters.to_deque(py)
+        self.waiters.share(py)
+    }
+
+    #[setter(_waiters)]
+    fn set_waiters(&self, py: Python<'_>, waiters: Option<Bound<'_, PyAny>>) {
+        self.waiters.set(py, waiters);
     }
 
     fn __repr__(slf: &Bound<'_, Self>) -> PyResult<String> {
         let py = slf.py();
         let state = if slf.get().is_set.get(py) { "set" } else { "unset" };
-        describe(slf, &format!("{state}{}", describe_waiters(slf.get().waiters.len(py))))
+        describe(slf, &format!("{state}{}", describe_waiters(slf.get().waiters.len(py)?)))
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {

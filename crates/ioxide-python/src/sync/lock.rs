@@ -11,7 +11,7 @@ use pyo3::types::{PyBool, PyDict, PyTuple, PyType};
 use super::acquiring::Acquiring;
 use super::loop_bound::LoopBound;
 use super::operation::SyncOperation;
-use super::own_methods::{are_native, describe, describe_waiters, loop_bound_object};
+use super::own_methods::{HasOwnMethods, Method, OwnMethods, describe, describe_waiters, loop_bound_object};
 use super::waiters::{Waiters, Waiting};
 use super::{is_cancellation, line_is_empty};
 use crate::combinators::any_future;
@@ -29,8 +29,7 @@ pub struct Lock {
     is_locked: AttachedCell<bool>,
     waiters: Waiters,
     event_loop: LoopBound,
-    /// Whether no method is overridden that others call.
-    is_plain: bool,
+    own_methods: OwnMethods,
     #[cfg(not(Py_3_13))]
     attributes: AttachedCell<Option<Py<PyDict>>>,
 }
@@ -43,12 +42,16 @@ pub struct LockAcquisition {
 
 impl Lock {
     /// A lock that is free.
-    pub const fn unlocked(is_plain: bool) -> Self {
+    pub const fn unlocked() -> Self {
+        Self::of_class(OwnMethods::none())
+    }
+
+    const fn of_class(own_methods: OwnMethods) -> Self {
         Self {
             is_locked: AttachedCell::new(false),
             waiters: Waiters::new(),
             event_loop: LoopBound::new(),
-            is_plain,
+            own_methods,
             #[cfg(not(Py_3_13))]
             attributes: AttachedCell::new(None),
         }
@@ -59,9 +62,9 @@ impl Lock {
         self.is_locked.get(py)
     }
 
-    /// Whether no method is overridden that others call.
-    pub const fn is_plain(&self) -> bool {
-        self.is_plain
+    /// Whether no method is the program's that others call.
+    pub fn is_plain(&self, py: Python<'_>) -> bool {
+        self.own_methods.are_none(py)
     }
 
     /// Lets it go.
@@ -78,7 +81,7 @@ impl Lock {
     }
 
     fn wake_up_first(slf: &Bound<'_, Self>) -> PyResult<()> {
-        if !slf.get().is_plain {
+        if !slf.get().is_plain(slf.py()) {
             return slf.call_method0(pyo3::intern!(slf.py(), "_wake_up_first")).map(drop);
         }
         slf.get()._wake_up_first(slf.py())
@@ -104,7 +107,7 @@ impl LockAcquisition {
                 lock.get().is_locked.set(py, true);
                 return Ok(Step::Returned(PyBool::new(py, true).to_owned().into_any()));
             }
-            let event_loop = super::loop_of(lock.as_any(), &lock.get().event_loop, lock.get().is_plain)?;
+            let event_loop = super::loop_of(lock.as_any(), &lock.get().event_loop, lock.get().is_plain(py))?;
             let waiting = self.waiting.insert(Waiting::begin(&event_loop, &lock.get().waiters)?);
             waiting.resume(py, Resumption::Next)
         };
@@ -117,7 +120,7 @@ impl LockAcquisition {
 
     fn conclude<'py>(lock: &Bound<'py, Lock>, waiting: &Waiting, ended: PyResult<()>) -> PyResult<Step<'py>> {
         let py = lock.py();
-        lock.get().waiters.remove(waiting.future(py));
+        lock.get().waiters.remove(waiting.future(py))?;
         match ended {
             Ok(()) => {
                 lock.get().is_locked.set(py, true);
@@ -145,14 +148,21 @@ impl LockAcquisition {
     }
 }
 
+impl HasOwnMethods for Lock {
+    const METHODS: &'static [Method] = &[Method::Acquire, Method::Release, Method::GetLoop, Method::WakeUpFirst];
+
+    fn own_methods(&self) -> &OwnMethods {
+        &self.own_methods
+    }
+}
+
 #[pymethods]
 impl Lock {
     #[new]
     #[classmethod]
     #[pyo3(signature = (*_args, **_kwargs), text_signature = "()")]
     fn new(cls: &Bound<'_, PyType>, _args: &Bound<'_, PyTuple>, _kwargs: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
-        let names = ["acquire", "release", "_get_loop", "_wake_up_first"];
-        are_native(cls, &cls.py().get_type::<Self>(), &names).map(Self::unlocked)
+        OwnMethods::of_class::<Self>(cls, &cls.py().get_type::<Self>()).map(Self::of_class)
     }
 
     fn __init__(&self, py: Python<'_>) {
@@ -178,7 +188,7 @@ impl Lock {
     }
 
     fn _wake_up_first(&self, py: Python<'_>) -> PyResult<()> {
-        match self.waiters.at(py, 0) {
+        match self.waiters.at(py, 0)? {
             Some(first) => any_future::finish(&first, PyBool::new(py, true).to_owned().into_any()),
             None => Ok(()),
         }
@@ -186,7 +196,7 @@ impl Lock {
 
     fn __aenter__(slf: Bound<'_, Self>) -> PyResult<Bound<'_, NativeCoroutine>> {
         let py = slf.py();
-        let acquiring = if slf.get().is_plain {
+        let acquiring = if slf.get().is_plain(py) {
             Acquiring::Lock(LockAcquisition::new(slf.unbind()))
         } else {
             Acquiring::Named(slf.into_any().unbind())
@@ -202,7 +212,7 @@ impl Lock {
         tb: &Bound<'py, PyAny>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let _ = (exc_type, exc, tb);
-        if !slf.get().is_plain {
+        if !slf.get().is_plain(slf.py()) {
             return super::leave_by_name(slf.into_any());
         }
         Self::let_go(&slf)?;
@@ -219,16 +229,21 @@ impl Lock {
         self.is_locked.set(py, is_locked);
     }
 
-    /// A copy. `None` as long as nobody has waited.
+    /// `None` as long as nobody has waited.
     #[getter]
     fn _waiters<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
-        self.waiters.to_deque_if_used(py)
+        self.waiters.share_if_used(py)
+    }
+
+    #[setter(_waiters)]
+    fn set_waiters(&self, py: Python<'_>, waiters: Option<Bound<'_, PyAny>>) {
+        self.waiters.set(py, waiters);
     }
 
     fn __repr__(slf: &Bound<'_, Self>) -> PyResult<String> {
         let py = slf.py();
         let state = if slf.get().is_locked(py) { "locked" } else { "unlocked" };
-        describe(slf, &format!("{state}{}", describe_waiters(slf.get().waiters.len(py))))
+        describe(slf, &format!("{state}{}", describe_waiters(slf.get().waiters.len(py)?)))
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {

@@ -35,7 +35,7 @@ fn is_cancellation(py: Python<'_>, error: &PyErr) -> PyResult<bool> {
 /// Whether nobody waits, so that who comes needn't either: who was cancelled, and hasn't run since, doesn't count.
 fn line_is_empty(waiters: &Waiters, py: Python<'_>) -> PyResult<bool> {
     let mut position = 0;
-    while let Some(waiter) = waiters.at(py, position) {
+    while let Some(waiter) = waiters.at(py, position)? {
         if !any_future::is_cancelled(&waiter)? {
             return Ok(false);
         }

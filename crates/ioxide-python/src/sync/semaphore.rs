@@ -15,7 +15,7 @@ use super::count::Count;
 use super::line_is_empty;
 use super::loop_bound::LoopBound;
 use super::operation::SyncOperation;
-use super::own_methods::{are_native, describe, describe_waiters, loop_bound_object};
+use super::own_methods::{HasOwnMethods, Method, OwnMethods, describe, describe_waiters, loop_bound_object};
 use super::waiters::Waiters;
 use crate::combinators::any_future;
 use crate::combinators::ended::Ended;
@@ -34,8 +34,7 @@ pub struct Semaphore {
     bound: AttachedCell<Option<Count>>,
     waiters: Waiters,
     event_loop: LoopBound,
-    /// Whether no method is overridden that others call.
-    is_plain: bool,
+    own_methods: OwnMethods,
     #[cfg(not(Py_3_13))]
     attributes: AttachedCell<Option<Py<PyDict>>>,
 }
@@ -44,17 +43,28 @@ pub struct Semaphore {
 #[pyclass(frozen, extends = Semaphore, subclass, module = "ioxide")]
 pub struct BoundedSemaphore;
 
-/// The methods that others call.
-const METHODS: [&str; 5] = ["locked", "acquire", "release", "_get_loop", "_wake_up_next"];
+impl HasOwnMethods for Semaphore {
+    const METHODS: &'static [Method] =
+        &[Method::Locked, Method::Acquire, Method::Release, Method::GetLoop, Method::WakeUpNext];
+
+    fn own_methods(&self) -> &OwnMethods {
+        &self.own_methods
+    }
+}
 
 impl Semaphore {
+    /// Whether no method is the program's that others call.
+    fn is_plain(&self, py: Python<'_>) -> bool {
+        self.own_methods.are_none(py)
+    }
+
     fn of_class(cls: &Bound<'_, PyType>, native: &Bound<'_, PyType>) -> PyResult<Self> {
         Ok(Self {
             value: AttachedCell::new(Count::Small(0)),
             bound: AttachedCell::new(None),
             waiters: Waiters::new(),
             event_loop: LoopBound::new(),
-            is_plain: are_native(cls, native, &METHODS)?,
+            own_methods: OwnMethods::of_class::<Self>(cls, native)?,
             #[cfg(not(Py_3_13))]
             attributes: AttachedCell::new(None),
         })
@@ -84,14 +94,14 @@ impl Semaphore {
     }
 
     fn is_locked(slf: &Bound<'_, Self>) -> PyResult<bool> {
-        if !slf.get().is_plain {
+        if !slf.get().is_plain(slf.py()) {
             return slf.call_method0(pyo3::intern!(slf.py(), "locked"))?.is_truthy();
         }
         slf.get().locked(slf.py())
     }
 
     fn wake_up_next(slf: &Bound<'_, Self>) -> PyResult<bool> {
-        if !slf.get().is_plain {
+        if !slf.get().is_plain(slf.py()) {
             return slf.call_method0(pyo3::intern!(slf.py(), "_wake_up_next"))?.is_truthy();
         }
         slf.get().hand_on(slf.py())
@@ -100,7 +110,7 @@ impl Semaphore {
     /// Gives a permit to the first in line who has none. Returns whether there is one.
     fn hand_on(&self, py: Python<'_>) -> PyResult<bool> {
         let mut position = 0;
-        while let Some(waiter) = self.waiters.at(py, position) {
+        while let Some(waiter) = self.waiters.at(py, position)? {
             if !any_future::is_done(&waiter)? {
                 self.add(py, -1)?;
                 any_future::finish(&waiter, PyBool::new(py, true).to_owned().into_any())?;
@@ -167,7 +177,7 @@ impl Semaphore {
 
     fn __aenter__(slf: Bound<'_, Self>) -> PyResult<Bound<'_, NativeCoroutine>> {
         let py = slf.py();
-        let acquiring = if slf.get().is_plain {
+        let acquiring = if slf.get().is_plain(py) {
             Acquiring::Semaphore(SemaphoreAcquisition::new(slf.unbind()))
         } else {
             Acquiring::Named(slf.into_any().unbind())
@@ -183,7 +193,7 @@ impl Semaphore {
         tb: &Bound<'py, PyAny>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let _ = (exc_type, exc, tb);
-        if !slf.get().is_plain {
+        if !slf.get().is_plain(slf.py()) {
             return super::leave_by_name(slf.into_any());
         }
         slf.get().check_bound(slf.py())?;
@@ -201,10 +211,15 @@ impl Semaphore {
         drop(self.value.replace(py, value));
     }
 
-    /// A copy. `None` as long as nobody has waited.
+    /// `None` as long as nobody has waited.
     #[getter]
     fn _waiters<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
-        self.waiters.to_deque_if_used(py)
+        self.waiters.share_if_used(py)
+    }
+
+    #[setter(_waiters)]
+    fn set_waiters(&self, py: Python<'_>, waiters: Option<Bound<'_, PyAny>>) {
+        self.waiters.set(py, waiters);
     }
 
     fn __repr__(slf: &Bound<'_, Self>) -> PyResult<String> {
@@ -214,7 +229,7 @@ impl Semaphore {
         } else {
             format!("unlocked, value:{}", semaphore.value(py).to_object(py)?)
         };
-        describe(slf, &format!("{state}{}", describe_waiters(semaphore.waiters.len(py))))
+        describe(slf, &format!("{state}{}", describe_waiters(semaphore.waiters.len(py)?)))
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {

@@ -182,8 +182,9 @@ impl Task {
 
     /// What was yielded can't be waited for: the coroutine gets a `RuntimeError` at its next step.
     fn refuse(slf: &Bound<'_, Self>, message: &str) -> PyResult<()> {
-        let error = PyRuntimeError::new_err(message.to_owned());
-        Self::schedule_throw(slf, errors::exception(slf.py(), &error))
+        // Made, and not raised: a task that begins eagerly may do so while an exception is handled, which isn't its context.
+        let error = slf.py().get_type::<PyRuntimeError>().call1((message,))?;
+        Self::schedule_throw(slf, error)
     }
 }
 

@@ -7,19 +7,18 @@ use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 
 use super::Queue;
-use super::line::Line;
 use crate::combinators::awaiting::Awaiting;
 use crate::combinators::operation::{Resumption, Step};
 use crate::combinators::{any_future, running_loop_or_none};
 use crate::cpython::asyncio;
 use crate::cpython::attached_cell::AttachedCell;
 use crate::sync::loop_bound::LoopBound;
-use crate::sync::waiters::Waiting;
+use crate::sync::waiters::{Waiters, Waiting};
 
 /// Whether everything is done, and who waits for that.
 pub struct Finished {
     is_set: AttachedCell<bool>,
-    joiners: Line,
+    joiners: Waiters,
     event_loop: LoopBound,
     /// The `asyncio.Event`, once the program has it. Its waiters are the line's.
     event: AttachedCell<Option<Py<PyAny>>>,
@@ -42,7 +41,7 @@ impl Finished {
     pub const fn new() -> Self {
         Self {
             is_set: AttachedCell::new(true),
-            joiners: Line::new(),
+            joiners: Waiters::new(),
             event_loop: LoopBound::new(),
             event: AttachedCell::new(None),
         }
@@ -73,7 +72,7 @@ impl Finished {
         }
         // They leave the line themselves.
         let mut position = 0;
-        while let Some(waiter) = self.joiners.at(py, position) {
+        while let Some(waiter) = self.joiners.at(py, position)? {
             any_future::release(&waiter)?;
             position += 1;
         }
@@ -127,9 +126,8 @@ impl Finished {
             let waiting = self.share(py)?.call_method0(pyo3::intern!(py, "wait"))?;
             return Awaiting::of(&waiting).map(|awaiting| Some(State::Event(awaiting)));
         }
-        let waiting = Waiting::prepare(&self.event_loop.bind(queue.as_any())?)?;
-        self.joiners.push(waiting.future(py))?;
-        Ok(Some(State::Waiting(waiting)))
+        let event_loop = self.event_loop.bind(queue.as_any())?;
+        Waiting::begin(&event_loop, &self.joiners).map(|waiting| Some(State::Waiting(waiting)))
     }
 
     fn belongs_elsewhere(&self, py: Python<'_>) -> PyResult<bool> {

@@ -13,9 +13,9 @@ use pyo3::types::PyList;
 
 use super::Queue;
 use super::kinds::Kind;
-use super::overrides::Overridable;
 use crate::cpython::asyncio;
 use crate::cpython::attached_cell::AttachedCell;
+use crate::sync::own_methods::Method;
 
 /// What is in a queue.
 pub struct Items(AttachedCell<Stored>);
@@ -138,8 +138,8 @@ impl Queue {
     /// Puts an empty container in, as `self._init(maxsize)` does.
     pub(super) fn begin_items(slf: &Bound<'_, Self>, kind: Kind) -> PyResult<()> {
         let (py, queue) = (slf.py(), slf.get());
-        if queue.replaces(py, Overridable::Container) {
-            return slf.setattr(Overridable::Container.name(py), kind.empty_container(py)?);
+        if queue.replaces(py, Method::Container) {
+            return slf.setattr(Method::Container.name(py), kind.empty_container(py)?);
         }
         queue.items.begin(py, kind);
         Ok(())
@@ -148,8 +148,8 @@ impl Queue {
     /// What `self._queue` is.
     pub(super) fn container<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
         let py = slf.py();
-        if slf.get().replaces(py, Overridable::Container) {
-            return slf.getattr(Overridable::Container.name(py));
+        if slf.get().replaces(py, Method::Container) {
+            return slf.getattr(Method::Container.name(py));
         }
         slf.get().items.container(py)?.ok_or_else(|| missing(slf))
     }
@@ -157,7 +157,7 @@ impl Queue {
     /// How many items there are, if they are kept natively, and nothing else stands for `_queue`.
     pub(super) fn native_size(slf: &Bound<'_, Self>) -> Option<usize> {
         let (py, queue) = (slf.py(), slf.get());
-        if queue.replaces(py, Overridable::Container) { None } else { queue.items.native_len(py) }
+        if queue.replaces(py, Method::Container) { None } else { queue.items.native_len(py) }
     }
 
     /// As `len(self._queue)`.
@@ -171,8 +171,8 @@ impl Queue {
     /// As `self._put(item)`.
     pub(super) fn put_item<'py>(slf: &Bound<'py, Self>, item: Bound<'py, PyAny>) -> PyResult<()> {
         let (py, queue) = (slf.py(), slf.get());
-        if queue.replaces(py, Overridable::Put) {
-            return slf.call_method1(Overridable::Put.name(py), (item,)).map(drop);
+        if queue.replaces(py, Method::Put) {
+            return slf.call_method1(Method::Put.name(py), (item,)).map(drop);
         }
         match queue.kind {
             Kind::Fifo | Kind::Lifo => Self::append_item(slf, item),
@@ -183,8 +183,8 @@ impl Queue {
     /// As `self._get()`.
     pub(super) fn get_item<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
         let (py, queue) = (slf.py(), slf.get());
-        if queue.replaces(py, Overridable::Get) {
-            return slf.call_method0(Overridable::Get.name(py));
+        if queue.replaces(py, Method::Get) {
+            return slf.call_method0(Method::Get.name(py));
         }
         Self::pop_item(slf, queue.kind)
     }
@@ -192,7 +192,7 @@ impl Queue {
     /// Puts an item at the end.
     pub(super) fn append_item<'py>(slf: &Bound<'py, Self>, item: Bound<'py, PyAny>) -> PyResult<()> {
         let refused =
-            if slf.get().replaces(slf.py(), Overridable::Container) { Some(item) } else { slf.get().items.push(item) };
+            if slf.get().replaces(slf.py(), Method::Container) { Some(item) } else { slf.get().items.push(item) };
         refused.map_or(Ok(()), |item| append(&Self::container(slf)?, &item))
     }
 
@@ -204,7 +204,7 @@ impl Queue {
     /// Takes the item out that is next in a queue of this kind.
     pub(super) fn pop_item<'py>(slf: &Bound<'py, Self>, kind: Kind) -> PyResult<Bound<'py, PyAny>> {
         let (py, queue) = (slf.py(), slf.get());
-        if !queue.replaces(py, Overridable::Container)
+        if !queue.replaces(py, Method::Container)
             && let Some(item) = queue.items.pop(py, kind)
         {
             return Ok(item);

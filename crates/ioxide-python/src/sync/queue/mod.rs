@@ -1,21 +1,18 @@
 //! `asyncio.Queue`: tasks hand items to tasks, in the order in which they were put.
 //!
-//! Whoever finds the queue empty, or full, waits in one of two [`line::Line`]s for a future of its own. To put an item
+//! Whoever finds the queue empty, or full, waits among one of two [`Waiters`] for a future of its own. To put an item
 //! releases the first who waits for one, to take one the first who waits for room. Who was released looks again: somebody
 //! else may have come first.
 //!
 //! Programs derive classes from this one. What they replace is called by name, as asyncio's own class would call it:
-//! [`overrides`] knows what that is. What isn't replaced is called directly.
+//! [`OwnMethods`] knows what that is. What isn't replaced is called directly.
 
 mod calling;
 mod finished;
 mod items;
 mod kinds;
-mod line;
-mod overrides;
 mod passing;
 mod private_attributes;
-mod program_attributes;
 #[cfg(Py_3_13)]
 mod shutdown;
 mod state;
@@ -26,6 +23,8 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyInt, PyTuple, PyType};
 
 use super::loop_bound::LoopBound;
+use super::own_methods::{HasOwnMethods, Method, OwnMethods, loop_bound_object};
+use super::waiters::Waiters;
 use crate::combinators::native_coroutine::NativeCoroutine;
 use crate::combinators::operation::Operation;
 use crate::cpython::attached_cell::AttachedCell;
@@ -35,8 +34,6 @@ pub use finished::Joining;
 use items::Items;
 use kinds::Kind;
 pub use kinds::{LifoQueue, PriorityQueue};
-use line::Line;
-use overrides::Overrides;
 pub use passing::{Getting, Putting};
 use state::{Maxsize, State};
 
@@ -44,16 +41,39 @@ use state::{Maxsize, State};
 #[cfg_attr(Py_3_13, pyclass(frozen, subclass, dict, weakref, module = "ioxide"))]
 #[cfg_attr(not(Py_3_13), pyclass(frozen, subclass, weakref, module = "ioxide"))]
 pub struct Queue {
-    overrides: Overrides,
     kind: Kind,
     items: Items,
     state: AttachedCell<State>,
     /// Those who wait for an item.
-    getters: Line,
+    getters: Waiters,
     /// Those who wait for room.
-    putters: Line,
+    putters: Waiters,
     finished: Finished,
     event_loop: LoopBound,
+    own_methods: OwnMethods,
+    #[cfg(not(Py_3_13))]
+    attributes: AttachedCell<Option<Py<PyDict>>>,
+}
+
+impl HasOwnMethods for Queue {
+    const METHODS: &'static [Method] = &[
+        Method::Full,
+        Method::Empty,
+        Method::Qsize,
+        Method::PutNowait,
+        Method::GetNowait,
+        Method::Init,
+        Method::Put,
+        Method::Get,
+        Method::WakeupNext,
+        Method::GetLoop,
+        Method::Format,
+    ];
+    const ATTRIBUTES: &'static [Method] = &[Method::Container];
+
+    fn own_methods(&self) -> &OwnMethods {
+        &self.own_methods
+    }
 }
 
 impl Queue {
@@ -61,14 +81,16 @@ impl Queue {
     fn of_class(class: &Bound<'_, PyType>) -> PyResult<Self> {
         let kind = Kind::of_class(class)?;
         Ok(Self {
-            overrides: Overrides::of_class(class, kind)?,
             kind,
             items: Items::new(),
             state: AttachedCell::new(State::cleared(class.py())),
-            getters: Line::new(),
-            putters: Line::new(),
+            getters: Waiters::new(),
+            putters: Waiters::new(),
             finished: Finished::new(),
             event_loop: LoopBound::new(),
+            own_methods: OwnMethods::of_class::<Self>(class, &kind.class(class.py()))?,
+            #[cfg(not(Py_3_13))]
+            attributes: AttachedCell::new(None),
         })
     }
 }
@@ -192,11 +214,9 @@ impl Queue {
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
-        self.state.traverse(|state| {
-            #[cfg(not(Py_3_13))]
-            visit.call(&state.attributes)?;
-            visit.call(&state.maxsize)
-        })?;
+        #[cfg(not(Py_3_13))]
+        self.attributes.traverse(|attributes| visit.call(attributes))?;
+        self.state.traverse(|state| visit.call(&state.maxsize))?;
         self.items.traverse(&visit)?;
         self.getters.traverse(&visit)?;
         self.putters.traverse(&visit)?;
@@ -205,6 +225,8 @@ impl Queue {
     }
 
     fn __clear__(&self, py: Python<'_>) {
+        #[cfg(not(Py_3_13))]
+        drop(self.attributes.replace(py, None));
         drop(self.state.replace(py, State::cleared(py)));
         self.items.clear(py);
         self.getters.clear(py);
@@ -213,3 +235,5 @@ impl Queue {
         self.event_loop.clear(py);
     }
 }
+
+loop_bound_object!(Queue);

@@ -7,10 +7,9 @@ use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 
 use super::Queue;
-use super::line::Line;
 use crate::combinators::any_future;
 use crate::combinators::operation::{Resumption, Step};
-use crate::sync::waiters::Waiting;
+use crate::sync::waiters::{Waiters, Waiting};
 
 /// The coroutine of one `put`.
 pub struct Putting {
@@ -37,7 +36,7 @@ enum Side {
 }
 
 impl Side {
-    fn line(self, queue: &Queue) -> &Line {
+    fn line(self, queue: &Queue) -> &Waiters {
         match self {
             Self::Putter => &queue.putters,
             Self::Getter => &queue.getters,
@@ -97,9 +96,7 @@ impl Passing {
         let queue = self.queue.bind(py);
         #[cfg(Py_3_13)]
         self.side.check_not_shut_down(queue)?;
-        let waiting = Waiting::prepare(&Queue::bound_loop(queue)?)?;
-        self.side.line(queue.get()).push(waiting.future(py))?;
-        Ok(waiting)
+        Waiting::begin(&Queue::bound_loop(queue)?, self.side.line(queue.get()))
     }
 
     /// Leaves the line because of an exception.

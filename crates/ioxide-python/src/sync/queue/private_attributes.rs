@@ -4,24 +4,20 @@ use pyo3::prelude::*;
 use pyo3::types::PyList;
 
 use super::kinds::Kind;
-use super::overrides::Overridable;
 use super::state::{Limit, State};
 use super::{Queue, items};
 use crate::combinators::any_future;
+use crate::sync::own_methods::Method;
 
 impl Queue {
     pub(super) fn initialise(slf: &Bound<'_, Self>, maxsize: &Bound<'_, PyAny>) -> PyResult<()> {
         let (py, queue) = (slf.py(), slf.get());
-        #[cfg_attr(Py_3_13, expect(unused_mut, reason = "before 3.13 there are the program's attributes in it"))]
-        let mut state = State::new(maxsize);
-        #[cfg(not(Py_3_13))]
-        queue.state.with(py, |before| std::mem::swap(&mut state.attributes, &mut before.attributes));
-        drop(queue.state.replace(py, state));
+        drop(queue.state.replace(py, State::new(maxsize)));
         queue.getters.clear(py);
         queue.putters.clear(py);
         queue.finished.reset(py);
-        if queue.replaces(py, Overridable::Init) {
-            slf.call_method1(Overridable::Init.name(py), (maxsize,))?;
+        if queue.replaces(py, Method::Init) {
+            slf.call_method1(Method::Init.name(py), (maxsize,))?;
         } else {
             Self::begin_items(slf, queue.kind)?;
         }
@@ -32,8 +28,8 @@ impl Queue {
 
     /// As `self._format()`.
     pub(super) fn format(slf: &Bound<'_, Self>) -> PyResult<String> {
-        if slf.get().replaces(slf.py(), Overridable::Format) {
-            return Ok(slf.call_method0(Overridable::Format.name(slf.py()))?.str()?.to_string());
+        if slf.get().replaces(slf.py(), Method::Format) {
+            return Ok(slf.call_method0(Method::Format.name(slf.py()))?.str()?.to_string());
         }
         Self::_format(slf)
     }
@@ -41,12 +37,12 @@ impl Queue {
     /// The items as a list, if there are any.
     fn contents<'py>(slf: &Bound<'py, Self>) -> PyResult<Option<Bound<'py, PyList>>> {
         let py = slf.py();
-        if !slf.get().replaces(py, Overridable::Container)
+        if !slf.get().replaces(py, Method::Container)
             && let Some(items) = slf.get().items.to_list(py)?
         {
             return Ok((!items.is_empty()).then_some(items));
         }
-        match slf.getattr_opt(Overridable::Container.name(py))? {
+        match slf.getattr_opt(Method::Container.name(py))? {
             Some(container) if container.is_truthy()? => {
                 let items = PyList::empty(py);
                 items.as_any().call_method1(pyo3::intern!(py, "extend"), (container,))?;
@@ -106,21 +102,6 @@ impl Queue {
         Ok(parts.join(" "))
     }
 
-    /// The running loop, to which the queue belongs from now on. Raises `RuntimeError` if it belongs to another.
-    fn _get_loop<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
-        slf.get().event_loop.bind(slf.as_any())
-    }
-
-    #[getter]
-    fn _loop<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyAny>> {
-        self.event_loop.get(py)
-    }
-
-    #[setter(_loop)]
-    fn set_event_loop(&self, py: Python<'_>, value: Option<Bound<'_, PyAny>>) {
-        self.event_loop.set(py, value);
-    }
-
     #[getter]
     fn _queue<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
         slf.get().items.container(slf.py())?.ok_or_else(|| items::missing(slf))
@@ -154,8 +135,8 @@ impl Queue {
     }
 
     #[setter(_getters)]
-    fn set_getters(&self, value: &Bound<'_, PyAny>) {
-        self.getters.set(value);
+    fn set_getters(&self, py: Python<'_>, value: Option<Bound<'_, PyAny>>) {
+        self.getters.set(py, value);
     }
 
     #[getter]
@@ -164,8 +145,8 @@ impl Queue {
     }
 
     #[setter(_putters)]
-    fn set_putters(&self, value: &Bound<'_, PyAny>) {
-        self.putters.set(value);
+    fn set_putters(&self, py: Python<'_>, value: Option<Bound<'_, PyAny>>) {
+        self.putters.set(py, value);
     }
 
     #[getter]

@@ -11,9 +11,6 @@ pub(super) struct State {
     pub(super) unfinished: i64,
     #[cfg(Py_3_13)]
     pub(super) is_shutdown: bool,
-    /// Attributes that the program has set: see `program_attributes`.
-    #[cfg(not(Py_3_13))]
-    pub(super) attributes: Option<Py<pyo3::types::PyDict>>,
 }
 
 /// An argument that may be missing. `None` is one that is there, and no number.
@@ -57,8 +54,6 @@ impl State {
             unfinished: 0,
             #[cfg(Py_3_13)]
             is_shutdown: false,
-            #[cfg(not(Py_3_13))]
-            attributes: None,
         }
     }
 

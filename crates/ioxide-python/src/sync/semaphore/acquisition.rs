@@ -35,7 +35,7 @@ impl SemaphoreAcquisition {
                 return Ok(acquired(py));
             }
             None => {
-                let event_loop = loop_of(slf.as_any(), &slf.get().event_loop, slf.get().is_plain)?;
+                let event_loop = loop_of(slf.as_any(), &slf.get().event_loop, slf.get().is_plain(py))?;
                 let waiting = Waiting::begin(&event_loop, &slf.get().waiters)?;
                 (&*self.waiting.insert(waiting), Resumption::Next)
             }
@@ -44,7 +44,7 @@ impl SemaphoreAcquisition {
             Ok(Step::Yielded(future)) => Ok(Step::Yielded(future)),
             step => {
                 let future = waiting.future(py);
-                slf.get().waiters.remove(future);
+                slf.get().waiters.remove(future)?;
                 conclude(slf, future, step.map(drop)).map(|()| acquired(py))
             }
         }
