@@ -101,7 +101,7 @@ mod _ioxide {
     use pyo3::types::PyString;
 
     use super::combinators::coroutine_function::CoroutineFunction;
-    use super::cpython::{class_name, coroutine, finalizer, free_list, live_tasks, vectorcall};
+    use super::cpython::{class_name, coroutine, finalizer, free_list, live_tasks, shortcut, vectorcall};
 
     /// Every task that isn't done, of all loops.
     #[pyfunction]
@@ -121,7 +121,7 @@ mod _ioxide {
         finalizer::install::<super::future::Future>(py);
         finalizer::install::<super::task::Task>(py);
         finalizer::install::<super::combinators::gather::GatheringFuture>(py);
-        finalizer::install::<super::combinators::native_coroutine::NativeCoroutine>(py);
+        finalizer::install_light::<super::combinators::native_coroutine::NativeCoroutine>(py);
         class_name::leave_out_module::<super::sync::barrier::Barrier>(py);
         class_name::leave_out_module::<super::sync::condition::Condition>(py);
         class_name::leave_out_module::<super::sync::event::Event>(py);
@@ -130,6 +130,9 @@ mod _ioxide {
         class_name::leave_out_module::<super::sync::semaphore::BoundedSemaphore>(py);
         coroutine::is_its_own_iterator::<super::combinators::native_coroutine::NativeCoroutine>(py);
         coroutine::is_its_own_iterator::<super::combinators::ended::Ended>(py);
+        shortcut::install_step::<super::combinators::native_coroutine::NativeCoroutine>(py);
+        shortcut::install_step::<super::combinators::ended::Ended>(py);
+        super::sync::install_shortcuts(py)?;
         let coroutine_functions = [
             wrap_pyfunction!(super::combinators::sleep::sleep, module)?,
             wrap_pyfunction!(super::combinators::wait::wait, module)?,

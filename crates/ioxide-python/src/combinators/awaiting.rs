@@ -4,6 +4,7 @@ use pyo3::exceptions::{PyGeneratorExit, PyRuntimeError};
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 
+use super::native_coroutine::NativeCoroutine;
 use super::operation::{Resumption, Step};
 use crate::cpython::coroutine::{self, Sent};
 use crate::future::Future;
@@ -36,7 +37,9 @@ impl Awaiting {
         match (self, resumption) {
             (Self::Future(_), Resumption::Throw(error)) => Err(error),
             (Self::Future(future), Resumption::Next) => resume_future(future.bind(py)),
-            (Self::Iterator(iterator), Resumption::Next) => Ok(coroutine::send_none(iterator.bind(py))?.into()),
+            (Self::Iterator(iterator), Resumption::Next) => {
+                Ok(NativeCoroutine::send_none_to(iterator.bind(py))?.into())
+            }
             (Self::Iterator(iterator), Resumption::Throw(error)) => throw(iterator.bind(py), error),
         }
     }

@@ -1,10 +1,14 @@
 //! What is awaited where there is nothing to wait for, and what there was to do is done.
 
+use std::sync::OnceLock;
+
 use pyo3::exceptions::PyStopIteration;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 
+use crate::cpython::coroutine::Sent;
 use crate::cpython::exception;
+use crate::cpython::shortcut::StepShortcut;
 
 /// A coroutine that ends at once, each time that it is awaited. All share one.
 #[pyclass(frozen, name = "coroutine", module = "ioxide._ioxide")]
@@ -19,6 +23,17 @@ impl Ended {
         static SHARED: PyOnceLock<Py<Ended>> = PyOnceLock::new();
         let shared = SHARED.get_or_try_init(py, || Py::new(py, Self))?;
         Ok(shared.bind(py).clone().into_any())
+    }
+}
+
+impl StepShortcut for Ended {
+    fn general() -> &'static OnceLock<pyo3::ffi::iternextfunc> {
+        static GENERAL: OnceLock<pyo3::ffi::iternextfunc> = OnceLock::new();
+        &GENERAL
+    }
+
+    fn take<'py>(slf: &Bound<'py, Self>) -> Option<Sent<'py>> {
+        Some(Sent::Returned(slf.py().None().into_bound(slf.py())))
     }
 }
 

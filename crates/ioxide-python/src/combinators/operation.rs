@@ -10,6 +10,7 @@ use super::timeout::Block;
 use super::wait::Wait;
 #[cfg(Py_3_12)]
 use super::wait_for::WaitFor;
+use crate::cpython::coroutine::Sent;
 use crate::streams::flow_control::Draining;
 use crate::streams::reader::reading::Reading;
 use crate::streams::writer::{Drain, WaitClosed};
@@ -90,6 +91,30 @@ impl Operation {
             Self::DrainWriter(drain) => drain.resume(py, resumption),
             Self::Drain(draining) => draining.resume(py, resumption),
             Self::WaitClosed(waiting) => waiting.resume(py, resumption),
+        }
+    }
+
+    /// Takes a step if that can be done by fields of ours alone, or else does nothing. Called within a borrow.
+    #[inline]
+    pub fn step_at_once<'py>(&mut self, py: Python<'py>) -> Option<Sent<'py>> {
+        match self {
+            Self::Sleep(sleep) => sleep.step_at_once(py),
+            Self::Sync(operation) => operation.end_at_once(py).map(Sent::Returned),
+            Self::PutItem(putting) => putting.end_at_once(py).map(Sent::Returned),
+            Self::GetItem(getting) => getting.end_at_once(py).map(Sent::Returned),
+            _ => None,
+        }
+    }
+
+    /// Drops what has ended in [`Self::step_at_once`], where the drop of a `Py` might be put off.
+    #[inline]
+    pub fn release(self, py: Python<'_>) {
+        match self {
+            Self::Sleep(sleep) => sleep.release(py),
+            Self::Sync(operation) => operation.release(py),
+            Self::PutItem(putting) => putting.release(py),
+            Self::GetItem(getting) => getting.release(py),
+            other => drop(other),
         }
     }
 

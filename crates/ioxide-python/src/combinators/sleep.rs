@@ -3,6 +3,7 @@
 use pyo3::exceptions::PyValueError;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
+use pyo3::types::PyInt;
 
 use super::any_future;
 use super::awaiting::Awaiting;
@@ -11,6 +12,7 @@ use super::operation::{Operation, Resumption, Step};
 use super::running_loop;
 use super::timer::Timer;
 use crate::cpython::asyncio;
+use crate::cpython::coroutine::Sent;
 use crate::item::Item;
 
 /// The coroutine of one `sleep`.
@@ -55,6 +57,24 @@ impl Sleep {
                 step
             }
         }
+    }
+
+    /// Takes a step of a sleep for one turn.
+    pub(super) fn step_at_once<'py>(&mut self, py: Python<'py>) -> Option<Sent<'py>> {
+        match self.state {
+            // There is one zero.
+            State::Created if self.delay.is(PyInt::new(py, 0)) => {
+                self.state = State::Yielded;
+                Some(Sent::Yielded(py.None().into_bound(py)))
+            }
+            State::Yielded => Some(Sent::Returned(self.result.bind(py).clone())),
+            State::Created | State::Waiting(..) => None,
+        }
+    }
+
+    pub(super) fn release(self, py: Python<'_>) {
+        self.delay.drop_ref(py);
+        self.result.drop_ref(py);
     }
 
     fn begin<'py>(&mut self, py: Python<'py>) -> PyResult<Step<'py>> {

@@ -1,12 +1,18 @@
 //! What exception objects carry, by the C API: attributes would go through `__setattr__` of the exception's class, which
 //! may refuse them.
 
+use std::ptr::null_mut;
+
 use pyo3::exceptions::{PyBaseException, PyDeprecationWarning, PyStopIteration, PyTypeError};
 use pyo3::ffi;
 use pyo3::prelude::*;
+#[cfg(Py_3_12)]
+use pyo3::types::PyBool;
 use pyo3::types::{PyTraceback, PyTuple, PyType};
 
+#[cfg(Py_3_12)]
 use super::attached_cell::AttachedCell;
+#[cfg(Py_3_12)]
 use super::ownership::is_sole_reference;
 
 /// The error that raising `exception` gives: it is chained to the exception that is being handled, as `raise` does.
@@ -21,29 +27,104 @@ pub fn raised(exception: &Bound<'_, PyAny>) -> PyErr {
 /// # Errors
 /// Out of memory.
 pub fn stop_iteration(value: &Bound<'_, PyAny>) -> PyResult<PyErr> {
+    let py = value.py();
+    #[cfg(Py_3_12)]
+    if value.is(&*PyBool::new(py, true)) {
+        return shared_stop_iteration_of_true(py).map(PyErr::from_value);
+    }
     // Given as it is, a tuple would be taken for the arguments, and an exception for the error itself.
-    let error = value.py().get_type::<PyStopIteration>().call1((value,))?;
+    let error = py.get_type::<PyStopIteration>().call1((value,))?;
     Ok(PyErr::from_value(error))
 }
 
-/// As [`stop_iteration`] of `True`, which is what coroutines of locks end with, without making one each time. Whoever awaits it
+/// Ends an iteration with a value, as the slot `tp_iternext` does that returns null then.
+pub fn end_iteration(value: Bound<'_, PyAny>) {
+    if value.is_none() {
+        return; // no exception is needed for that
+    }
+    #[cfg(Py_3_12)]
+    if value.is(&*PyBool::new(value.py(), true)) {
+        match shared_stop_iteration_of_true(value.py()) {
+            Ok(shared) => set_raised(shared),
+            Err(error) => error.restore(value.py()),
+        }
+        return;
+    }
+    set_stop_iteration(value);
+}
+
+/// The `StopIteration` of `True`, which is what coroutines of locks end with, without making one each time. Whoever awaits it
 /// takes the value out at once; so the same one serves again, unless somebody has kept it, or it has come through a frame of
 /// Python's, which it then remembers.
-///
-/// # Errors
-/// Out of memory.
-pub fn stop_iteration_of_true(py: Python<'_>) -> PyResult<PyErr> {
+#[cfg(Py_3_12)]
+fn shared_stop_iteration_of_true(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
     static SHARED: AttachedCell<Option<Py<PyBaseException>>> = AttachedCell::new(None);
-    if let Some(shared) = SHARED.with(py, Option::take) {
-        let shared = shared.into_bound(py);
-        if is_sole_reference(&shared) && traceback(&shared).is_none() {
-            drop(SHARED.replace(py, Some(shared.clone().unbind())));
-            return Ok(PyErr::from_value(shared.into_any()));
-        }
+    let reused = SHARED.with(py, |shared| {
+        let shared = shared.as_ref()?.bind(py);
+        (is_sole_reference(shared) && !has_traceback(shared)).then(|| shared.clone().into_any())
+    });
+    if let Some(reused) = reused {
+        return Ok(reused);
     }
-    let made = py.get_type::<PyStopIteration>().call1((true,))?;
-    drop(SHARED.replace(py, made.cast::<PyBaseException>().ok().map(|made| made.clone().unbind())));
-    Ok(PyErr::from_value(made))
+    let made = py.get_type::<PyStopIteration>().call1((true,))?.cast_into::<PyBaseException>()?;
+    if let Some(before) = SHARED.replace(py, Some(made.clone().unbind())) {
+        before.drop_ref(py);
+    }
+    Ok(made.into_any())
+}
+
+/// Whether an exception has come through a frame.
+#[cfg(Py_3_12)]
+fn has_traceback(exception: &Bound<'_, PyBaseException>) -> bool {
+    let exception = exception.as_ptr().cast::<ffi::PyBaseExceptionObject>();
+    // SAFETY: the type says that this is an exception, which has these fields, and the thread is attached.
+    !unsafe { (*exception).traceback }.is_null()
+}
+
+/// Raises an exception as it is.
+#[cfg(Py_3_12)]
+fn set_raised(exception: Bound<'_, PyAny>) {
+    // SAFETY: the thread is attached. The function takes the reference over.
+    unsafe { ffi::PyErr_SetRaisedException(exception.into_ptr()) };
+}
+
+/// Raises a `StopIteration` with a value.
+#[cfg(Py_3_12)]
+fn set_stop_iteration(value: Bound<'_, PyAny>) {
+    let py = value.py();
+    // SAFETY: the exception's class is there as long as the interpreter, and is a class.
+    let class = unsafe { ffi::PyExc_StopIteration }.cast::<ffi::PyTypeObject>();
+    // SAFETY: as above.
+    let make = unsafe { (*class).tp_new }.expect("exceptions can be made");
+    // SAFETY: the thread is attached; the function borrows the objects, so many as the first argument says.
+    let arguments = unsafe { ffi::PyTuple_Pack(1, value.as_ptr()) };
+    // SAFETY: it returns a new reference, or null with an error set.
+    let Some(arguments) = (unsafe { Bound::from_owned_ptr_or_opt(py, arguments) }) else { return };
+    // SAFETY: this is the first half of calling the class, with a tuple of the arguments, and no keywords.
+    let exception = unsafe { make(class, arguments.as_ptr(), null_mut()) };
+    // SAFETY: it returns a new reference, or null with an error set.
+    let Some(exception) = (unsafe { Bound::from_owned_ptr_or_opt(py, exception) }) else { return };
+    let fields = exception.as_ptr().cast::<ffi::PyStopIterationObject>();
+    // SAFETY: this is a new `StopIteration`, whose arguments are in it; the other half of the call is to put the value into
+    // its field, which is null yet.
+    unsafe { (*fields).value = value.into_ptr() };
+    set_raised(exception);
+}
+
+/// Raises a `StopIteration` with a value. One is made only if somebody looks at it.
+#[cfg(not(Py_3_12))]
+fn set_stop_iteration(value: Bound<'_, PyAny>) {
+    let py = value.py();
+    if value.is_instance_of::<PyTuple>() || value.is_instance_of::<PyBaseException>() {
+        // Such a value would be taken for the arguments, or for the exception.
+        match stop_iteration(&value) {
+            Ok(error) | Err(error) => error.restore(py),
+        }
+        return;
+    }
+    let class = py.get_type::<PyStopIteration>().into_ptr();
+    // SAFETY: the thread is attached. The function takes the references over, and a traceback may be missing.
+    unsafe { ffi::PyErr_Restore(class, value.into_ptr(), null_mut()) };
 }
 
 /// An exception's traceback.

@@ -12,6 +12,8 @@ use pyo3::PyClass;
 use pyo3::ffi;
 use pyo3::prelude::*;
 
+use super::free_list::{self, FreeList};
+
 /// A class with a finalizer.
 pub trait Finalize: PyClass {
     /// Where the class's own deallocation is kept once it was replaced.
@@ -41,6 +43,14 @@ pub fn install<T: Finalize>(py: Python<'_>) {
     }
 }
 
+/// As [`install`], for a class whose objects hold nothing when they have nothing to do: their memory is kept at once.
+pub fn install_light<T: Finalize + FreeList>(py: Python<'_>) {
+    install::<T>(py);
+    // SAFETY: as in `install`.
+    let class = unsafe { &mut *T::type_object_raw(py) };
+    class.tp_dealloc = Some(deallocate_light::<T>);
+}
+
 unsafe extern "C" fn finalize<T: Finalize>(object: *mut ffi::PyObject) {
     // SAFETY: the interpreter calls this on an attached thread.
     let py = unsafe { Python::assume_attached() };
@@ -56,6 +66,22 @@ unsafe extern "C" fn finalize<T: Finalize>(object: *mut ffi::PyObject) {
             pending.restore(py);
         }
     }));
+}
+
+unsafe extern "C" fn deallocate_light<T: Finalize + FreeList>(object: *mut ffi::PyObject) {
+    // SAFETY: the interpreter calls this on an attached thread.
+    let py = unsafe { Python::assume_attached() };
+    // SAFETY: and with an object whose memory is whole. What is borrowed here ends before anything is done to it.
+    let dying = unsafe { Borrowed::from_ptr(py, object) };
+    // SAFETY: this is the deallocation of the class `T`, which those that are derived from it come to as well.
+    let dying = unsafe { dying.cast_unchecked::<T>() };
+    let is_quiet = T::has_nothing_to_do(&dying);
+    // SAFETY: the class says that such an object holds nothing.
+    if is_quiet && unsafe { free_list::keep::<T>(py, object) } {
+        return;
+    }
+    // SAFETY: this is what the interpreter would have called.
+    unsafe { deallocate::<T>(object) };
 }
 
 unsafe extern "C" fn deallocate<T: Finalize>(object: *mut ffi::PyObject) {

@@ -11,6 +11,7 @@ use std::ffi::c_void;
 use pyo3::PyClass;
 use pyo3::ffi;
 use pyo3::prelude::*;
+use pyo3::pyclass::boolean_struct::True;
 
 use crate::cpython::attached_cell::AttachedCell;
 
@@ -25,7 +26,13 @@ pub trait FreeList: PyClass {
 }
 
 /// The memory of objects that have gone.
-pub struct Kept(AttachedCell<Vec<Memory>>);
+pub struct Kept(AttachedCell<Stock>);
+
+struct Stock {
+    memories: Vec<Memory>,
+    /// How far from an object's start its Rust value is. Zero as long as [`make`] hasn't seen an object.
+    offset: usize,
+}
 
 /// The memory of one object, with the garbage collector's header before it, which says that it is neither tracked nor
 /// finalized.
@@ -37,7 +44,7 @@ unsafe impl Send for Memory {}
 impl Kept {
     /// Nothing.
     pub const fn new() -> Self {
-        Self(AttachedCell::new(Vec::new()))
+        Self(AttachedCell::new(Stock { memories: Vec::new(), offset: 0 }))
     }
 }
 
@@ -70,7 +77,7 @@ unsafe extern "C" fn allocate<T: FreeList>(
     // SAFETY: the interpreter calls this on an attached thread.
     let py = unsafe { Python::assume_attached() };
     let is_exact = std::ptr::eq(class, T::type_object_raw(py));
-    let Some(Memory(object)) = is_exact.then(|| T::kept().0.with(py, Vec::pop)).flatten() else {
+    let Some(Memory(object)) = is_exact.then(|| T::kept().0.with(py, |stock| stock.memories.pop())).flatten() else {
         // SAFETY: this is what the interpreter would have called, with these arguments.
         return unsafe { ffi::PyType_GenericAlloc(class, count) };
     };
@@ -95,11 +102,11 @@ unsafe extern "C" fn free<T: FreeList>(object: *mut c_void) {
     let is_finalized = unsafe { ffi::PyObject_GC_IsFinalized(object.cast()) } != 0;
     let may_be_kept = !is_finalized && std::ptr::eq(class, T::type_object_raw(py));
     let is_kept = may_be_kept
-        && T::kept().0.with(py, |kept| {
+        && T::kept().0.with(py, |stock| {
             // SAFETY: the class is alive, as it is `T`.
-            let has_room = (kept.len() + 1) * unsafe { size_of_objects(class) } <= CAPACITY;
+            let has_room = (stock.memories.len() + 1) * unsafe { size_of_objects(class) } <= CAPACITY;
             if has_room {
-                kept.push(Memory(object.cast()));
+                stock.memories.push(Memory(object.cast()));
             }
             has_room
         });
@@ -107,6 +114,92 @@ unsafe extern "C" fn free<T: FreeList>(object: *mut c_void) {
         // SAFETY: the object's deallocation has untracked it, dropped what was in it, and gives its memory back with this.
         unsafe { ffi::PyObject_GC_Del(object) };
     }
+}
+
+/// Makes an object, as `Bound::new` does, by a shorter way if there is memory for it.
+///
+/// # Errors
+/// Out of memory.
+#[inline]
+pub fn make<T: FreeList + PyClass<Frozen = True> + Sync + Into<PyClassInitializer<T>>>(
+    py: Python<'_>,
+    value: T,
+) -> PyResult<Bound<'_, T>> {
+    let kept = T::kept()
+        .0
+        .with(py, |stock| if stock.offset == 0 { None } else { stock.memories.pop() }.map(|kept| (kept, stock.offset)));
+    let Some((Memory(object), offset)) = kept else { return make_first(py, value) };
+    let class = T::type_object_raw(py);
+    // SAFETY: the memory was of an object of this very class, and nothing refers to it any more.
+    unsafe { ffi::PyObject_Init(object, class) };
+    // SAFETY: the value of every object of the class is at this place.
+    let place = unsafe { object.byte_add(offset) }.cast::<T>();
+    // SAFETY: as above.
+    unsafe { place.write(value) };
+    // SAFETY: the class is alive.
+    let size = unsafe { size_of_objects(class) };
+    for word in 0..(size - offset - size_of::<T>()) / size_of::<usize>() {
+        let behind = place.wrapping_add(1).cast::<usize>().wrapping_add(word);
+        // SAFETY: behind the value there are the dictionary and the weak references, if the class has them: none yet. It is
+        // one word or two, and volatile so that no function is called for that.
+        unsafe { behind.write_volatile(0) };
+    }
+    // SAFETY: the object has a header, which says that it isn't tracked; it is whole now.
+    unsafe { ffi::PyObject_GC_Track(object.cast()) };
+    // SAFETY: this is the only reference to a new object.
+    let object = unsafe { Bound::from_owned_ptr(py, object) };
+    // SAFETY: whose class is this.
+    Ok(unsafe { object.cast_into_unchecked() })
+}
+
+#[cold]
+fn make_first<T: FreeList + PyClass<Frozen = True> + Sync + Into<PyClassInitializer<T>>>(
+    py: Python<'_>,
+    value: T,
+) -> PyResult<Bound<'_, T>> {
+    let made = Bound::new(py, value)?;
+    let offset = std::ptr::from_ref(made.get()).addr() - made.as_ptr().addr();
+    T::kept().0.with(py, |stock| stock.offset = offset);
+    Ok(made)
+}
+
+/// Keeps the memory of an object that is about to be freed. Returns whether it has: then the object has gone.
+///
+/// # Safety
+/// The class's deallocation calls this, with an object of the class or of one derived from it, whose finalizer needn't run,
+/// and whose value holds nothing.
+pub(super) unsafe fn keep<T: FreeList>(py: Python<'_>, object: *mut ffi::PyObject) -> bool {
+    let class = T::type_object_raw(py);
+    // SAFETY: an object keeps its class until its memory is freed.
+    if !std::ptr::eq(unsafe { ffi::Py_TYPE(object) }, class) {
+        return false;
+    }
+    // SAFETY: the class is alive.
+    let weak_references = unsafe { (*class).tp_weaklistoffset };
+    // SAFETY: as many bytes from the start there is a pointer, if the class has it at all.
+    let weak_references = unsafe { object.byte_offset(weak_references).cast::<*mut ffi::PyObject>() };
+    // SAFETY: as above. Without it this is the object's count of references, which is zero.
+    let has_weak_references = !unsafe { weak_references.read() }.is_null();
+    // SAFETY: the object has the collector's header. Who is finalized once isn't finalized again: no memory for another.
+    if has_weak_references || unsafe { ffi::PyObject_GC_IsFinalized(object) } != 0 {
+        return false;
+    }
+    // SAFETY: the class is alive.
+    let size = unsafe { size_of_objects(class) };
+    let has_room = T::kept().0.with(py, |stock| {
+        let has_room = (stock.memories.len() + 1) * size <= CAPACITY;
+        if has_room {
+            stock.memories.push(Memory(object));
+        }
+        has_room
+    });
+    if has_room {
+        // SAFETY: the object is tracked, or this does nothing.
+        unsafe { ffi::PyObject_GC_UnTrack(object.cast()) };
+        // SAFETY: the object had a reference to its class, which has others.
+        unsafe { ffi::Py_DECREF(class.cast()) };
+    }
+    has_room
 }
 
 /// How many bytes an object takes.

@@ -17,6 +17,7 @@ pub mod free_list;
 pub mod live_tasks;
 pub mod ownership;
 pub mod recursion;
+pub mod shortcut;
 pub mod socket;
 pub mod thread;
 pub mod vectorcall;

@@ -10,6 +10,7 @@ use pyo3::types::PyDict;
 
 use super::EventLoop;
 use crate::cpython::asyncio;
+use crate::cpython::free_list;
 use crate::future::Future;
 use crate::task::Task;
 
@@ -48,7 +49,7 @@ impl EventLoop {
     /// # Errors
     /// What looking at the stack raises, in debug mode.
     pub fn make_future<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, Future>> {
-        Bound::new(slf.py(), Future::of_native_loop(slf)?)
+        free_list::make(slf.py(), Future::of_native_loop(slf)?)
     }
 
     fn futures_are_replaced(slf: &Bound<'_, Self>) -> PyResult<bool> {

@@ -56,14 +56,14 @@ impl FutureIterator {
             Step::End => {}
         }
         drop(self.future.replace(py, None));
-        let result = future.get().take_result(py)?;
-        // To end without a value is cheaper: no StopIteration is made.
-        if result.is_none() { Ok(None) } else { Err(exception::stop_iteration(&result)?) }
+        exception::end_iteration(future.get().take_result(py)?);
+        Ok(None)
     }
 
     /// As `__next__`: what is sent is of no concern.
     fn send<'py>(&self, py: Python<'py>, _value: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
-        self.__next__(py)?.ok_or_else(|| PyStopIteration::new_err(()))
+        let yielded = self.__next__(py)?;
+        yielded.ok_or_else(|| PyErr::take(py).unwrap_or_else(|| PyStopIteration::new_err(())))
     }
 
     /// Raises an exception where the task waits, which ends the iteration.

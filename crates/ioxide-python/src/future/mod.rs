@@ -27,7 +27,7 @@ use pyo3::types::{PyTuple, PyType};
 use crate::combinators::gather::GatheringFuture;
 use crate::cpython::attached_cell::AttachedCell;
 use crate::cpython::finalizer::Finalize;
-use crate::cpython::free_list::free_list;
+use crate::cpython::free_list::{self, free_list};
 use crate::cpython::{asyncio, exception};
 use crate::event_loop::EventLoop;
 use crate::task::Task;
@@ -237,7 +237,7 @@ impl Future {
     fn __await__(slf: Bound<'_, Self>) -> PyResult<Bound<'_, FutureIterator>> {
         slf.get().check_initialised(slf.py())?;
         let py = slf.py();
-        Bound::new(py, FutureIterator::new(slf.unbind()))
+        free_list::make(py, FutureIterator::new(slf.unbind()))
     }
 
     fn __iter__(slf: Bound<'_, Self>) -> PyResult<Bound<'_, FutureIterator>> {

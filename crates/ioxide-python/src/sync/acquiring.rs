@@ -39,6 +39,15 @@ impl Acquiring {
         }
     }
 
+    /// Takes what there is to take if that can be done by fields of ours alone, or else does nothing.
+    pub fn end_at_once(&self, py: Python<'_>) -> bool {
+        match self {
+            Self::Lock(acquisition) => acquisition.end_at_once(py),
+            Self::Semaphore(acquisition) => acquisition.end_at_once(py),
+            Self::Named(_) | Self::Awaited(_) => false,
+        }
+    }
+
     /// What it waits for.
     pub fn awaits<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyAny>> {
         match self {

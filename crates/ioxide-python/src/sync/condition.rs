@@ -3,6 +3,7 @@
 //! The lock may be anything like one. With a lock of ours, and as long as the program has put nothing else in the place of
 //! `acquire`, `release` and `locked`, they are reached by fields, else by name: asyncio has them as attributes of the object.
 
+mod at_once;
 mod methods_of_lock;
 
 use pyo3::exceptions::PyRuntimeError;
@@ -22,6 +23,7 @@ use crate::combinators::any_future;
 use crate::combinators::ended::Ended;
 use crate::combinators::native_coroutine::NativeCoroutine;
 use crate::cpython::attached_cell::AttachedCell;
+pub use at_once::install_shortcuts;
 use methods_of_lock::methods_of;
 
 /// What tasks wait at for others to notify them, while they hold `lock`, or a lock of its own.

@@ -12,6 +12,7 @@ use crate::combinators::any_future;
 use crate::combinators::native_coroutine::NativeCoroutine;
 use crate::combinators::operation::{Resumption, Step};
 use crate::cpython::attached_cell::AttachedCell;
+use crate::cpython::shortcut::{self, method_shortcut};
 
 /// A flag that tasks wait for. It is false at first.
 #[cfg_attr(Py_3_13, pyclass(frozen, subclass, dict, weakref, module = "ioxide"))]
@@ -55,6 +56,17 @@ impl EventWait {
         }
         event.get().waiters.remove(waiting.future(py))?;
         step.map(|_| Self::over(py))
+    }
+
+    /// Whether there is nothing to wait for.
+    pub fn end_at_once(&self, py: Python<'_>) -> bool {
+        self.waiting.is_none() && self.event.get().is_set.get(py)
+    }
+
+    /// Drops it, where the drop of a `Py` might be put off.
+    pub fn release(self, py: Python<'_>) {
+        self.event.drop_ref(py);
+        drop(self.waiting);
     }
 
     fn over(py: Python<'_>) -> Step<'_> {
@@ -174,3 +186,31 @@ impl Event {
 }
 
 loop_bound_object!(Event);
+
+method_shortcut!(Wait: Event, "wait", 0, |slf, _| Event::wait(slf.clone()).ok().map(Bound::into_any));
+method_shortcut!(Set: Event, "set", 0, |slf, _| {
+    let (py, event) = (slf.py(), slf.get());
+    if !event.waiters.is_surely_empty(py) {
+        return None;
+    }
+    event.is_set.set(py, true);
+    Some(py.None().into_bound(py))
+});
+method_shortcut!(Clear: Event, "clear", 0, |slf, _| {
+    slf.get().is_set.set(slf.py(), false);
+    Some(slf.py().None().into_bound(slf.py()))
+});
+method_shortcut!(IsSet: Event, "is_set", 0, |slf, _| {
+    Some(PyBool::new(slf.py(), slf.get().is_set.get(slf.py())).to_owned().into_any())
+});
+
+/// Puts the shortcuts before the methods.
+///
+/// # Errors
+/// What looking at the class raises.
+pub fn install_shortcuts(py: Python<'_>) -> PyResult<()> {
+    shortcut::install::<Wait>(py)?;
+    shortcut::install::<Set>(py)?;
+    shortcut::install::<Clear>(py)?;
+    shortcut::install::<IsSet>(py)
+}

@@ -19,6 +19,7 @@ use crate::combinators::ended::Ended;
 use crate::combinators::native_coroutine::NativeCoroutine;
 use crate::combinators::operation::{Resumption, Step};
 use crate::cpython::attached_cell::AttachedCell;
+use crate::cpython::shortcut::{self, method_shortcut};
 
 /// A lock that one task at a time can hold. It isn't bound to the task: another may release it.
 ///
@@ -80,6 +81,22 @@ impl Lock {
         Self::wake_up_first(slf)
     }
 
+    /// Takes it if it is free, and nobody is in line for it.
+    fn take_at_once(&self, py: Python<'_>) -> bool {
+        if !self.waiters.is_surely_empty(py) {
+            return false;
+        }
+        self.is_locked.with(py, |is_locked| !std::mem::replace(is_locked, true))
+    }
+
+    /// As [`Self::let_go`], if nobody has to be told.
+    pub(super) fn let_go_at_once(&self, py: Python<'_>) -> bool {
+        if !self.is_plain(py) || !self.waiters.is_surely_empty(py) {
+            return false;
+        }
+        self.is_locked.with(py, std::mem::take)
+    }
+
     fn wake_up_first(slf: &Bound<'_, Self>) -> PyResult<()> {
         if !slf.get().is_plain(slf.py()) {
             return slf.call_method0(pyo3::intern!(slf.py(), "_wake_up_first")).map(drop);
@@ -116,6 +133,17 @@ impl LockAcquisition {
             (step, Some(waiting)) => Self::conclude(lock, waiting, step.map(drop)),
             (step, None) => step,
         }
+    }
+
+    /// Takes the lock if there is nothing to wait for, or else does nothing.
+    pub fn end_at_once(&self, py: Python<'_>) -> bool {
+        self.waiting.is_none() && self.lock.get().take_at_once(py)
+    }
+
+    /// Drops it, where the drop of a `Py` might be put off.
+    pub fn release(self, py: Python<'_>) {
+        self.lock.drop_ref(py);
+        drop(self.waiting);
     }
 
     fn conclude<'py>(lock: &Bound<'py, Lock>, waiting: &Waiting, ended: PyResult<()>) -> PyResult<Step<'py>> {
@@ -262,3 +290,24 @@ impl Lock {
 }
 
 loop_bound_object!(Lock);
+
+method_shortcut!(Acquire: Lock, "acquire", 0, |slf, _| Lock::acquire(slf.clone()).ok().map(Bound::into_any));
+method_shortcut!(Release: Lock, "release", 0, |slf, _| {
+    let py = slf.py();
+    slf.get().let_go_at_once(py).then(|| py.None().into_bound(py))
+});
+method_shortcut!(Enter: Lock, "__aenter__", 0, |slf, _| Lock::__aenter__(slf.clone()).ok().map(Bound::into_any));
+method_shortcut!(Leave: Lock, "__aexit__", 3, |slf, _| {
+    if slf.get().let_go_at_once(slf.py()) { Ended::shared(slf.py()).ok() } else { None }
+});
+
+/// Puts the shortcuts before the methods.
+///
+/// # Errors
+/// What looking at the class raises.
+pub fn install_shortcuts(py: Python<'_>) -> PyResult<()> {
+    shortcut::install::<Acquire>(py)?;
+    shortcut::install::<Release>(py)?;
+    shortcut::install::<Enter>(py)?;
+    shortcut::install::<Leave>(py)
+}

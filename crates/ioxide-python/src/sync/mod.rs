@@ -27,6 +27,18 @@ use loop_bound::LoopBound;
 use operation::SyncOperation;
 use waiters::Waiters;
 
+/// Puts the shortcuts before the methods.
+///
+/// # Errors
+/// What looking at the classes raises.
+pub fn install_shortcuts(py: Python<'_>) -> PyResult<()> {
+    condition::install_shortcuts(py)?;
+    event::install_shortcuts(py)?;
+    lock::install_shortcuts(py)?;
+    queue::install_shortcuts(py)?;
+    semaphore::install_shortcuts(py)
+}
+
 /// Whether an error is a `CancelledError`.
 fn is_cancellation(py: Python<'_>, error: &PyErr) -> PyResult<bool> {
     Ok(error.is_instance(py, asyncio::CANCELLED_ERROR.get(py)?))

@@ -2,6 +2,7 @@
 
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
+use pyo3::types::PyBool;
 
 use super::acquiring::Acquiring;
 use super::barrier::BarrierOperation;
@@ -56,6 +57,35 @@ impl SyncOperation {
             Self::Condition(wait) => wait.resume(py, resumption),
             Self::Predicate(wait) => wait.resume(py, resumption),
             Self::Barrier(operation) => operation.resume(py, resumption),
+        }
+    }
+
+    /// Ends with the result if that can be done by fields of ours alone, or else does nothing. Called within a borrow.
+    pub fn end_at_once<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyAny>> {
+        let (is_over, result) = match self {
+            Self::Acquire(acquiring) => (acquiring.end_at_once(py), true),
+            Self::Enter(acquiring) => (acquiring.end_at_once(py), false),
+            Self::Event(wait) => (wait.end_at_once(py), true),
+            _ => return None,
+        };
+        match (is_over, result) {
+            (false, _) => None,
+            (true, true) => Some(PyBool::new(py, true).to_owned().into_any()),
+            (true, false) => Some(py.None().into_bound(py)),
+        }
+    }
+
+    /// Drops what has ended in [`Self::end_at_once`], where the drop of a `Py` might be put off.
+    pub fn release(self, py: Python<'_>) {
+        match self {
+            Self::Acquire(Acquiring::Lock(acquisition)) | Self::Enter(Acquiring::Lock(acquisition)) => {
+                acquisition.release(py);
+            }
+            Self::Acquire(Acquiring::Semaphore(acquisition)) | Self::Enter(Acquiring::Semaphore(acquisition)) => {
+                acquisition.release(py);
+            }
+            Self::Event(wait) => wait.release(py),
+            other => drop(other),
         }
     }
 

@@ -4,6 +4,7 @@
 //! cancelled with a permit in its hands gives it back. So the line is served in order, whoever comes meanwhile.
 
 mod acquisition;
+mod at_once;
 
 use pyo3::exceptions::PyValueError;
 use pyo3::gc::{PyTraverseError, PyVisit};
@@ -22,6 +23,7 @@ use crate::combinators::ended::Ended;
 use crate::combinators::native_coroutine::NativeCoroutine;
 use crate::cpython::attached_cell::AttachedCell;
 pub use acquisition::SemaphoreAcquisition;
+pub use at_once::install_shortcuts;
 
 /// A number of permits: `acquire` takes one, and waits if there is none; `release` gives one back.
 ///

@@ -113,6 +113,11 @@ impl Waiters {
         }
     }
 
+    /// Whether it is known without asking anybody that nobody waits.
+    pub fn is_surely_empty(&self, py: Python<'_>) -> bool {
+        self.0.with(py, |line| matches!(line, Line::Native(waiters) if waiters.is_empty()))
+    }
+
     /// How many wait.
     ///
     /// # Errors

@@ -5,6 +5,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 use super::Task;
+use crate::combinators::native_coroutine::NativeCoroutine;
 use crate::cpython::coroutine::{self, Sent};
 use crate::cpython::{asyncio, context, current_task};
 use crate::errors;
@@ -72,7 +73,7 @@ impl Task {
             return Err(PyRuntimeError::new_err("uninitialized Task object"));
         };
         let sent = match exception {
-            None => coroutine::send_none(&coroutine),
+            None => NativeCoroutine::send_none_to(&coroutine),
             Some(exception) => coroutine::throw(&coroutine, exception),
         };
         drop(coroutine);

@@ -79,6 +79,16 @@ impl Finished {
         Ok(())
     }
 
+    /// Whether the program hasn't the event.
+    pub fn has_no_event(&self, py: Python<'_>) -> bool {
+        self.event.with(py, |event| event.is_none())
+    }
+
+    /// As [`Self::clear`], where the program hasn't the event.
+    pub fn clear_at_once(&self, py: Python<'_>) {
+        self.is_set.set(py, false);
+    }
+
     /// Something is to be done.
     ///
     /// # Errors

@@ -89,6 +89,17 @@ impl Items {
         })
     }
 
+    /// Puts an item at the end if the items are kept natively and are fewer than `limit`. Returns whether it has.
+    pub fn push_below(&self, item: &Bound<'_, PyAny>, limit: usize) -> bool {
+        self.0.with(item.py(), |stored| match stored {
+            Stored::Native(items, _) if items.len() < limit => {
+                items.push_back(item.clone().unbind());
+                true
+            }
+            Stored::Native(..) | Stored::Missing | Stored::Container(_) => false,
+        })
+    }
+
     /// Puts an item at the end. Gives it back if the items aren't kept natively.
     fn push<'py>(&self, item: Bound<'py, PyAny>) -> Option<Bound<'py, PyAny>> {
         let (py, item) = (item.py(), item.unbind());
@@ -103,7 +114,7 @@ impl Items {
     }
 
     /// Takes the item out that is next in a queue of this kind, if there is one, and it is kept natively.
-    fn pop<'py>(&self, py: Python<'py>, kind: Kind) -> Option<Bound<'py, PyAny>> {
+    pub fn pop<'py>(&self, py: Python<'py>, kind: Kind) -> Option<Bound<'py, PyAny>> {
         let item = self.0.with(py, |stored| match (stored, kind) {
             (Stored::Native(items, Kind::Fifo), Kind::Fifo) => items.pop_front(),
             (Stored::Native(items, Kind::Lifo), Kind::Lifo) => items.pop_back(),

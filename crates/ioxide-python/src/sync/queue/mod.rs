@@ -7,6 +7,7 @@
 //! Programs derive classes from this one. What they replace is called by name, as asyncio's own class would call it:
 //! [`OwnMethods`] knows what that is. What isn't replaced is called directly.
 
+mod at_once;
 mod calling;
 mod finished;
 mod items;
@@ -29,6 +30,7 @@ use crate::combinators::native_coroutine::NativeCoroutine;
 use crate::combinators::operation::Operation;
 use crate::cpython::attached_cell::AttachedCell;
 use crate::cpython::{asyncio, exception};
+pub use at_once::install_shortcuts;
 use finished::Finished;
 pub use finished::Joining;
 use items::Items;

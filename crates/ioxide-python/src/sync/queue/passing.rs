@@ -13,20 +13,20 @@ use crate::sync::waiters::{Waiters, Waiting};
 
 /// The coroutine of one `put`.
 pub struct Putting {
-    passing: Passing,
-    item: Py<PyAny>,
+    pub(super) passing: Passing,
+    pub(super) item: Py<PyAny>,
 }
 
 /// The coroutine of one `get`.
 pub struct Getting {
-    passing: Passing,
+    pub(super) passing: Passing,
 }
 
 /// What both have in common.
-struct Passing {
-    queue: Py<Queue>,
+pub(super) struct Passing {
+    pub(super) queue: Py<Queue>,
     side: Side,
-    waiting: Option<Waiting>,
+    pub(super) waiting: Option<Waiting>,
 }
 
 #[derive(Clone, Copy)]

@@ -50,6 +50,17 @@ impl SemaphoreAcquisition {
         }
     }
 
+    /// Takes a permit if there is nothing to wait for, or else does nothing.
+    pub fn end_at_once(&self, py: Python<'_>) -> bool {
+        self.waiting.is_none() && self.semaphore.get().take_at_once(py)
+    }
+
+    /// Drops it, where the drop of a `Py` might be put off.
+    pub fn release(self, py: Python<'_>) {
+        self.semaphore.drop_ref(py);
+        drop(self.waiting);
+    }
+
     /// What it waits for.
     pub fn awaits<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyAny>> {
         self.waiting.as_ref().map(|waiting| waiting.awaits(py))
