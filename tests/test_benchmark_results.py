@@ -8,8 +8,6 @@ from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-
 from benches import compare, instructions, loops, report, run
 from benches.measure import measure
 from benches.results import Cell, Line, Run, geometric_mean

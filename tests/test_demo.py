@@ -9,14 +9,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import demo
 import pytest
 from background_sites import in_background
-from extractor_process import EXAMPLES, LOOP_NAMES, PATIENCE
-
-sys.path.insert(0, str(EXAMPLES))
-
-import demo
 from demo_site import DemoSite
+from extractor_process import EXAMPLES, LOOP_NAMES, PATIENCE
 
 
 @pytest.fixture(scope="module")

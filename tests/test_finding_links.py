@@ -2,14 +2,8 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
-import pytest
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "examples"))
-
 import link_extractor
+import pytest
 
 PAGE = "http://127.0.0.1/folder/page.html?q=1"
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,11 +10,8 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 from background_sites import HTML, answering, in_background, sending
-from extractor_process import EXAMPLES, LAUNCHERS, LOOP_NAMES, Extraction, Extractor
-
-sys.path.insert(0, str(EXAMPLES))
-
 from demo_site import DemoSite
+from extractor_process import LAUNCHERS, LOOP_NAMES, Extraction, Extractor
 
 
 @pytest.fixture(scope="module")

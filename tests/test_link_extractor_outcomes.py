@@ -7,7 +7,6 @@ import os
 import pty
 import signal
 import subprocess
-import sys
 import termios
 import threading
 from collections.abc import AsyncIterator, Iterator
@@ -17,11 +16,8 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 from background_sites import HTML, answering, in_background
-from extractor_process import EXAMPLES, LAUNCHERS, PAGE_PATIENCE, PATIENCE, Extractor
-
-sys.path.insert(0, str(EXAMPLES))
-
 from demo_site import DemoSite
+from extractor_process import LAUNCHERS, PAGE_PATIENCE, PATIENCE, Extractor
 
 
 @pytest.fixture(scope="module")
