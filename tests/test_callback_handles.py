@@ -280,6 +280,16 @@ def test_run_by_hand_calls_the_callback_in_its_context(schedule: Schedule, loop:
     assert seen == [(3, "given")]
 
 
+def test_run_by_hand_again_calls_the_callback_again(loop: Loop) -> None:
+    seen: list[int] = []
+    handle: Any = loop.call_soon(seen.append, 1)
+    turn(loop)
+    handle._run()
+    handle._run()
+    assert seen == [1, 1, 1]
+    assert handle._callback == seen.append
+
+
 def test_run_by_hand_reports_what_the_callback_raises(
     schedule: Schedule, loop: Loop, reports: list[dict[str, Any]]
 ) -> None:

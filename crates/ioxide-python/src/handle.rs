@@ -226,7 +226,9 @@ impl Handle {
 
     /// Runs the callback now, as the loop would.
     fn _run(slf: &Bound<'_, Self>) -> PyResult<()> {
-        Self::run(slf)
+        // From Python 3.14 on the reference that the caller has needn't be counted.
+        let held = slf.clone();
+        Self::run(&held)
     }
 
     fn __repr__(slf: &Bound<'_, Self>) -> PyResult<String> {

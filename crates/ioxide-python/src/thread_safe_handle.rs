@@ -65,7 +65,9 @@ impl ThreadSafeHandle {
     }
 
     fn _run(slf: &Bound<'_, Self>) -> PyResult<()> {
-        Self::run(slf)
+        // From Python 3.14 on the reference that the caller has needn't be counted.
+        let held = slf.clone();
+        Self::run(&held)
     }
 
     /// To `isinstance`, a handle of asyncio's.

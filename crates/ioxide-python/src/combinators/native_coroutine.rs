@@ -17,7 +17,7 @@ use super::operation::{Operation, Resumption, Step};
 use crate::cpython::attached_cell::AttachedCell;
 use crate::cpython::coroutine::{self, Sent};
 use crate::cpython::exception;
-use crate::cpython::finalizer::Finalize;
+use crate::cpython::finalizer::{Finalize, HoldsNothing};
 use crate::cpython::free_list::{self, free_list};
 use crate::cpython::shortcut::StepShortcut;
 
@@ -182,7 +182,9 @@ impl NativeCoroutine {
             drop(self.state.replace(py, State::Finished));
             return Ok(());
         }
-        match self.resume(py, Resumption::Throw(PyGeneratorExit::new_err(()))) {
+        // An instance: what `new_err` puts off can't be made any more while the interpreter shuts down.
+        let exit = PyErr::from_value(py.get_type::<PyGeneratorExit>().call0()?);
+        match self.resume(py, Resumption::Throw(exit)) {
             Ok(Step::Yielded(_)) => Err(PyRuntimeError::new_err("coroutine ignored GeneratorExit")),
             Ok(Step::Returned(_)) => Ok(()),
             Err(error) if error.is_instance_of::<PyGeneratorExit>(py) => Ok(()),
@@ -238,6 +240,8 @@ impl NativeCoroutine {
         drop(self.state.replace(py, State::Finished));
     }
 }
+
+impl HoldsNothing for NativeCoroutine {}
 
 impl Finalize for NativeCoroutine {
     fn deallocation() -> &'static OnceLock<pyo3::ffi::destructor> {

@@ -1,6 +1,8 @@
 //! What exception objects carry, by the C API: attributes would go through `__setattr__` of the exception's class, which
 //! may refuse them.
 
+#[cfg(Py_3_12)]
+use std::mem::offset_of;
 use std::ptr::null_mut;
 
 use pyo3::exceptions::{PyBaseException, PyDeprecationWarning, PyStopIteration, PyTypeError};
@@ -28,10 +30,6 @@ pub fn raised(exception: &Bound<'_, PyAny>) -> PyErr {
 /// Out of memory.
 pub fn stop_iteration(value: &Bound<'_, PyAny>) -> PyResult<PyErr> {
     let py = value.py();
-    #[cfg(Py_3_12)]
-    if value.is(&*PyBool::new(py, true)) {
-        return shared_stop_iteration_of_true(py).map(PyErr::from_value);
-    }
     // Given as it is, a tuple would be taken for the arguments, and an exception for the error itself.
     let error = py.get_type::<PyStopIteration>().call1((value,))?;
     Ok(PyErr::from_value(error))
@@ -53,32 +51,56 @@ pub fn end_iteration(value: Bound<'_, PyAny>) {
     set_stop_iteration(value);
 }
 
-/// The `StopIteration` of `True`, which is what coroutines of locks end with, without making one each time. Whoever awaits it
-/// takes the value out at once; so the same one serves again, unless somebody has kept it, or it has come through a frame of
-/// Python's, which it then remembers.
+/// The `StopIteration` of `True`, which is what coroutines of locks end with, without making one each time. The interpreter,
+/// which awaits, takes the value out at once, so the same one serves again. One that has been seen by a program isn't as it
+/// was made, and another takes its place: a program that steps a coroutine by `next` itself sees it, and what its traceback
+/// holds stays until the next coroutine ends with `True`.
 #[cfg(Py_3_12)]
 fn shared_stop_iteration_of_true(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
-    static SHARED: AttachedCell<Option<Py<PyBaseException>>> = AttachedCell::new(None);
+    static SHARED: AttachedCell<Option<Shared>> = AttachedCell::new(None);
     let reused = SHARED.with(py, |shared| {
-        let shared = shared.as_ref()?.bind(py);
-        (is_sole_reference(shared) && !has_traceback(shared)).then(|| shared.clone().into_any())
+        let shared = shared.as_ref()?;
+        let exception = shared.exception.bind(py);
+        (is_sole_reference(exception) && is_as_made(exception, shared)).then(|| exception.clone().into_any())
     });
     if let Some(reused) = reused {
         return Ok(reused);
     }
-    let made = py.get_type::<PyStopIteration>().call1((true,))?.cast_into::<PyBaseException>()?;
-    if let Some(before) = SHARED.replace(py, Some(made.clone().unbind())) {
-        before.drop_ref(py);
+    let exception = py.get_type::<PyStopIteration>().call1((true,))?.cast_into::<PyBaseException>()?;
+    let arguments = exception.getattr("args")?.unbind();
+    let shared = Shared { exception: exception.clone().unbind(), arguments };
+    if let Some(before) = SHARED.replace(py, Some(shared)) {
+        before.exception.drop_ref(py);
+        before.arguments.drop_ref(py);
     }
-    Ok(made.into_any())
+    Ok(exception.into_any())
 }
 
-/// Whether an exception has come through a frame.
+/// An exception that is raised again and again, and what it had as its arguments when it was made.
 #[cfg(Py_3_12)]
-fn has_traceback(exception: &Bound<'_, PyBaseException>) -> bool {
-    let exception = exception.as_ptr().cast::<ffi::PyBaseExceptionObject>();
-    // SAFETY: the type says that this is an exception, which has these fields, and the thread is attached.
-    !unsafe { (*exception).traceback }.is_null()
+struct Shared {
+    exception: Py<PyBaseException>,
+    arguments: Py<PyAny>,
+}
+
+/// Whether nobody has changed the exception, nor has it come through a frame.
+#[cfg(Py_3_12)]
+fn is_as_made(exception: &Bound<'_, PyBaseException>, shared: &Shared) -> bool {
+    let field = |offset| {
+        let place = exception.as_ptr().wrapping_byte_add(offset).cast::<*mut ffi::PyObject>();
+        // SAFETY: this is a `StopIteration` that was made above, which has a reference or null there; the thread is attached.
+        unsafe { *place }
+    };
+    let added = [
+        offset_of!(ffi::PyStopIterationObject, dict),
+        offset_of!(ffi::PyStopIterationObject, notes),
+        offset_of!(ffi::PyStopIterationObject, traceback),
+        offset_of!(ffi::PyStopIterationObject, context),
+        offset_of!(ffi::PyStopIterationObject, cause),
+    ];
+    field(offset_of!(ffi::PyStopIterationObject, value)) == PyBool::new(exception.py(), true).as_ptr()
+        && field(offset_of!(ffi::PyStopIterationObject, args)) == shared.arguments.as_ptr()
+        && added.into_iter().all(|offset| field(offset).is_null())
 }
 
 /// Raises an exception as it is.

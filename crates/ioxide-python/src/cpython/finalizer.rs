@@ -43,11 +43,16 @@ pub fn install<T: Finalize>(py: Python<'_>) {
     }
 }
 
-/// As [`install`], for a class whose objects hold nothing when they have nothing to do: their memory is kept at once.
-pub fn install_light<T: Finalize + FreeList>(py: Python<'_>) {
+/// A class whose objects hold nothing, neither references nor memory, when [`Finalize::has_nothing_to_do`] says yes, and
+/// have no `__dict__`.
+pub trait HoldsNothing: Finalize + FreeList {}
+
+/// As [`install`]; and the memory of an object that has nothing to do is kept at once.
+pub fn install_light<T: HoldsNothing>(py: Python<'_>) {
     install::<T>(py);
     // SAFETY: as in `install`.
     let class = unsafe { &mut *T::type_object_raw(py) };
+    assert_eq!(class.tp_dictoffset, 0, "an object with a dictionary holds something");
     class.tp_dealloc = Some(deallocate_light::<T>);
 }
 
@@ -68,7 +73,7 @@ unsafe extern "C" fn finalize<T: Finalize>(object: *mut ffi::PyObject) {
     }));
 }
 
-unsafe extern "C" fn deallocate_light<T: Finalize + FreeList>(object: *mut ffi::PyObject) {
+unsafe extern "C" fn deallocate_light<T: HoldsNothing>(object: *mut ffi::PyObject) {
     // SAFETY: the interpreter calls this on an attached thread.
     let py = unsafe { Python::assume_attached() };
     // SAFETY: and with an object whose memory is whole. What is borrowed here ends before anything is done to it.
@@ -76,7 +81,7 @@ unsafe extern "C" fn deallocate_light<T: Finalize + FreeList>(object: *mut ffi::
     // SAFETY: this is the deallocation of the class `T`, which those that are derived from it come to as well.
     let dying = unsafe { dying.cast_unchecked::<T>() };
     let is_quiet = T::has_nothing_to_do(&dying);
-    // SAFETY: the class says that such an object holds nothing.
+    // SAFETY: such an object holds nothing: that is what `HoldsNothing` says.
     if is_quiet && unsafe { free_list::keep::<T>(py, object) } {
         return;
     }

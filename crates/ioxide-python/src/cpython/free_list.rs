@@ -159,6 +159,10 @@ fn make_first<T: FreeList + PyClass<Frozen = True> + Sync + Into<PyClassInitiali
 ) -> PyResult<Bound<'_, T>> {
     let made = Bound::new(py, value)?;
     let offset = std::ptr::from_ref(made.get()).addr() - made.as_ptr().addr();
+    // SAFETY: the class is alive.
+    let behind = unsafe { size_of_objects(T::type_object_raw(py)) } - offset - size_of::<T>();
+    // What `make` leaves out would have to be written, too, in an object that has more than this.
+    assert!(offset == size_of::<ffi::PyObject>() && behind <= 2 * size_of::<usize>(), "an object of an unknown layout");
     T::kept().0.with(py, |stock| stock.offset = offset);
     Ok(made)
 }

@@ -192,6 +192,7 @@ pub fn install_step<T: StepShortcut>(py: Python<'_>) {
     // SAFETY: the type object lives as long as the interpreter. The module's initialisation calls this before there is an
     // instance, and holds the GIL.
     let class = unsafe { &mut *T::type_object_raw(py) };
+    assert_eq!(class.tp_flags & ffi::Py_TPFLAGS_BASETYPE, 0, "the step takes every object for one of this very class");
     if let Some(general) = class.tp_iternext
         && T::general().set(general).is_ok()
     {

@@ -151,10 +151,9 @@ impl Buffer {
         let gone = self.0.with(py, |inner| {
             if inner.unread(py).is_empty() {
                 inner.start = 0;
-                return Some(std::mem::replace(&mut inner.content, Content::Whole(kept)));
+                return (Some(std::mem::replace(&mut inner.content, Content::Whole(kept))), None);
             }
-            let gone = inner.join(py, data.as_bytes());
-            gone.or(Some(Content::Whole(kept)))
+            (inner.join(py, data.as_bytes()), Some(kept))
         });
         drop(gone);
         Ok(())
