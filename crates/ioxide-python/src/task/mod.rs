@@ -17,10 +17,14 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use pyo3::exceptions::PyRuntimeError;
+#[cfg(Py_3_15)]
+use pyo3::exceptions::PyTypeError;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyTuple};
 
+#[cfg(Py_3_15)]
+use crate::cpython::asyncio;
 use crate::cpython::attached_cell::AttachedCell;
 use crate::cpython::context;
 use crate::cpython::finalizer::Finalize;
