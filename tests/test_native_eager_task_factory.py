@@ -17,6 +17,10 @@ from small_coroutines import Loop, Run, give, turns
 pytestmark = needs_eager_tasks
 
 
+class OwnTask(asyncio.Task[Any]):
+    """A task class of a program's own."""
+
+
 def test_the_native_one_makes_native_tasks(loop: Loop, run: Run) -> None:
     async def main() -> None:
         loop.set_task_factory(NATIVE.eager_task_factory)
@@ -117,6 +121,16 @@ def test_their_signatures_are_asyncio_s() -> None:
     made = [module.create_eager_task_factory(asyncio.Task) for module in (STOCK, NATIVE)]
     assert len({str(inspect.signature(factory)) for factory in made}) == 1
     assert len({(factory.__name__, factory.__qualname__) for factory in made}) == 1
+
+
+@both
+def test_whose_factory_it_is_and_for_which_class_can_be_told(module: Any) -> None:
+    for constructor, factory in (
+        (asyncio.Task if module is STOCK else ioxide.Task, module.eager_task_factory),
+        (OwnTask, module.create_eager_task_factory(OwnTask)),
+    ):
+        assert factory.__code__ is STOCK.eager_task_factory.__code__
+        assert [cell.cell_contents for cell in factory.__closure__] == [constructor]
 
 
 @both

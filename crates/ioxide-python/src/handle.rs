@@ -9,7 +9,8 @@ use pyo3::types::PyTuple;
 
 use crate::cpython::asyncio;
 use crate::cpython::attached_cell::AttachedCell;
-use crate::cpython::free_list::free_list;
+use crate::cpython::free_list::{self, free_list};
+use crate::cpython::traversal::Traverse;
 use crate::cpython::{context, ownership};
 use crate::errors;
 use crate::event_loop::EventLoop;
@@ -84,6 +85,30 @@ impl Handle {
         Self::run_unless_cancelled(slf)
     }
 
+    /// As [`Handle::run`], and drops the handle.
+    ///
+    /// # Errors
+    /// As [`Handle::run`].
+    pub fn run_and_drop(slf: Bound<'_, Self>) -> PyResult<()> {
+        let py = slf.py();
+        let result = Self::run(&slf);
+        match free_list::take_apart(slf) {
+            Ok(handle) => handle.let_go(py),
+            Err(other) => {
+                if let Ok(timer) = other.into_any().cast_into_exact::<TimerHandle>() {
+                    TimerHandle::drop_object(timer);
+                }
+            }
+        }
+        result
+    }
+
+    /// Drops it, where the drop of a `Py` would have to find out first whether the thread is attached.
+    pub fn let_go(self, py: Python<'_>) {
+        self.event_loop.drop_ref(py);
+        self.context.drop_ref(py);
+    }
+
     /// As [`Handle::run`], whatever kind of handle it is.
     ///
     /// # Errors
@@ -103,6 +128,22 @@ impl Handle {
             Err(error) if errors::ends_the_loop(py, &error) => Err(error),
             Err(error) => handle.report(slf, &error, function, arguments),
         }
+    }
+
+    /// Shows what it refers to, for the garbage collector.
+    ///
+    /// # Errors
+    /// What `show` returns.
+    pub fn show<E>(&self, show: &mut impl FnMut(&Py<PyAny>) -> Result<(), E>) -> Result<(), E> {
+        show(self.event_loop.as_any())?;
+        show(&self.context)?;
+        self.state.traverse(|state| {
+            if let Some(callback) = &state.callback {
+                show(&callback.function)?;
+                show(callback.arguments.as_any())?;
+            }
+            state.debug.as_ref().map_or(Ok(()), |debug| show(&debug.source_traceback))
+        })
     }
 
     /// The loop that the handle belongs to.
@@ -190,6 +231,12 @@ fn describe(event_loop: &Bound<'_, EventLoop>, function: &Py<PyAny>, arguments: 
 }
 
 free_list!(Handle);
+
+impl Traverse for Handle {
+    fn each<E>(slf: &Bound<'_, Self>, show: &mut impl FnMut(&Py<PyAny>) -> Result<(), E>) -> Result<(), E> {
+        slf.get().show(show)
+    }
+}
 
 #[pymethods]
 impl Handle {
@@ -284,15 +331,7 @@ impl Handle {
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
-        visit.call(&self.event_loop)?;
-        visit.call(&self.context)?;
-        self.state.traverse(|state| {
-            if let Some(callback) = &state.callback {
-                visit.call(&callback.function)?;
-                visit.call(&callback.arguments)?;
-            }
-            state.debug.as_ref().map_or(Ok(()), |debug| visit.call(&debug.source_traceback))
-        })
+        self.show(&mut |referred| visit.call(referred))
     }
 
     fn __clear__(&self, py: Python<'_>) {

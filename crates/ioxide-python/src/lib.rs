@@ -37,7 +37,7 @@ mod _ioxide {
     use super::combinators::creating_tasks::{create_task, ensure_future};
     #[cfg(Py_3_12)]
     #[pymodule_export]
-    use super::combinators::eager_tasks::{EagerTaskFactory, create_eager_task_factory, eager_task_factory};
+    use super::combinators::eager_tasks::{EagerTaskFactory, create_eager_task_factory};
     #[pymodule_export]
     use super::combinators::gather::{GatheringFuture, gather};
     #[pymodule_export]
@@ -101,7 +101,7 @@ mod _ioxide {
     use pyo3::types::PyString;
 
     use super::combinators::coroutine_function::CoroutineFunction;
-    use super::cpython::{class_name, coroutine, finalizer, free_list, live_tasks, shortcut, vectorcall};
+    use super::cpython::{class_name, coroutine, finalizer, free_list, live_tasks, shortcut, traversal, vectorcall};
 
     /// Every task that isn't done, of all loops.
     #[pyfunction]
@@ -118,6 +118,8 @@ mod _ioxide {
         free_list::install::<super::future::FutureIterator>(py);
         free_list::install::<super::task::Task>(py);
         free_list::install::<super::combinators::native_coroutine::NativeCoroutine>(py);
+        traversal::install::<super::handle::Handle>(py);
+        traversal::install::<super::timer_handle::TimerHandle>(py);
         finalizer::install::<super::future::Future>(py);
         finalizer::install::<super::task::Task>(py);
         finalizer::install::<super::combinators::gather::GatheringFuture>(py);
@@ -132,6 +134,7 @@ mod _ioxide {
         coroutine::is_its_own_iterator::<super::combinators::ended::Ended>(py);
         shortcut::install_step::<super::combinators::native_coroutine::NativeCoroutine>(py);
         shortcut::install_step::<super::combinators::ended::Ended>(py);
+        super::event_loop::install_shortcuts(py)?;
         super::sync::install_shortcuts(py)?;
         let coroutine_functions = [
             wrap_pyfunction!(super::combinators::sleep::sleep, module)?,
@@ -146,6 +149,8 @@ mod _ioxide {
             vectorcall::install(&function);
             module.add(name, function)?;
         }
+        #[cfg(Py_3_12)]
+        module.add("eager_task_factory", super::combinators::eager_tasks::eager_task_factory(py)?)?;
         module.add("__version__", env!("CARGO_PKG_VERSION"))
     }
 }

@@ -8,7 +8,8 @@ use pyo3::types::{PyNotImplemented, PyTuple};
 
 use crate::cpython::asyncio;
 use crate::cpython::attached_cell::AttachedCell;
-use crate::cpython::free_list::free_list;
+use crate::cpython::free_list::{self, free_list};
+use crate::cpython::traversal::Traverse;
 use crate::event_loop::EventLoop;
 use crate::handle::Handle;
 use crate::item::Item;
@@ -38,11 +39,22 @@ impl TimerHandle {
         let deadline = ioxide::clock::from_seconds(when.extract()?);
         let handle = Handle::new(event_loop, callback, arguments, context)?;
         let timer = Self { when: when.clone().unbind(), key: AttachedCell::new(None) };
-        let timer = Bound::new(py, PyClassInitializer::from(handle).add_subclass(timer))?;
+        let timer = free_list::make_derived(py, handle, timer, |handle, timer| {
+            Bound::new(py, PyClassInitializer::from(handle).add_subclass(timer))
+        })?;
         let item = Item::Handle(timer.as_super().clone().unbind());
         let key = event_loop.get().arm(py, deadline, item);
         timer.get().key.set(py, Some(key));
         Ok(timer)
+    }
+
+    /// Drops a reference to a timer whose time has come.
+    pub fn drop_object(slf: Bound<'_, Self>) {
+        let py = slf.py();
+        if let Ok((handle, timer)) = free_list::take_apart_derived::<Handle, Self>(slf) {
+            timer.when.drop_ref(py);
+            handle.let_go(py);
+        }
     }
 
     /// The time, as the program gave it.
@@ -52,6 +64,13 @@ impl TimerHandle {
 }
 
 free_list!(TimerHandle);
+
+impl Traverse for TimerHandle {
+    fn each<E>(slf: &Bound<'_, Self>, show: &mut impl FnMut(&Py<PyAny>) -> Result<(), E>) -> Result<(), E> {
+        slf.as_super().get().show(show)?;
+        show(&slf.get().when)
+    }
+}
 
 #[pymethods]
 impl TimerHandle {

@@ -89,22 +89,16 @@ pub fn release(waiter: &Bound<'_, PyAny>) -> PyResult<()> {
 /// # Errors
 /// As [`release`].
 pub fn finish<'py>(future: &Bound<'py, PyAny>, result: Bound<'py, PyAny>) -> PyResult<()> {
-    if is_done(future)? {
-        return Ok(());
-    }
-    match future.cast_exact::<Future>() {
-        Ok(native) => Future::finish(native, result),
-        Err(_) => future.call_method1(pyo3::intern!(future.py(), "set_result"), (result,)).map(drop),
-    }
+    if is_done(future)? { Ok(()) } else { set_result(future, result) }
 }
 
 /// Finishes a future with a result.
 ///
 /// # Errors
 /// `InvalidStateError` if it is done, what scheduling the callbacks raises, and what a future that isn't ours raises.
-pub fn set_result(future: &Bound<'_, PyAny>, result: &Bound<'_, PyAny>) -> PyResult<()> {
+pub fn set_result<'py>(future: &Bound<'py, PyAny>, result: Bound<'py, PyAny>) -> PyResult<()> {
     match future.cast_exact::<Future>() {
-        Ok(native) => Future::finish(native, result.clone()),
+        Ok(native) => Future::finish(native, result),
         Err(_) => future.call_method1(pyo3::intern!(future.py(), "set_result"), (result,)).map(drop),
     }
 }

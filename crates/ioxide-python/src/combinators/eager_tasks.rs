@@ -1,57 +1,16 @@
 //! `asyncio.eager_task_factory` and `asyncio.create_eager_task_factory` (3.12 and later): tasks that take their first step
 //! while they are made.
+//!
+//! In the standard library both factories are closures of one function, over the class of the tasks. `anyio` knows them by
+//! that: by the function's code, and by what is in the closure. So they show both; the code is never run.
 
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
+use pyo3::types::{PyDict, PyTuple};
 
+use crate::cpython::asyncio;
 use crate::cpython::attached_cell::AttachedCell;
 use crate::task::Task;
-
-/// A task factory, for the loop's `set_task_factory`: makes a task that takes its first step at once, before this returns,
-/// unless `eager_start` is false.
-#[cfg(Py_3_14)]
-#[pyfunction]
-#[pyo3(signature = (r#loop, coro, **kwargs), text_signature = "(loop, coro, *, eager_start=True, **kwargs)")]
-pub fn eager_task_factory<'py>(
-    r#loop: &Bound<'py, PyAny>,
-    coro: &Bound<'py, PyAny>,
-    kwargs: Option<&Bound<'py, PyDict>>,
-) -> PyResult<Bound<'py, PyAny>> {
-    if kwargs.is_none() {
-        return Task::start(r#loop, coro, None, None).map(Bound::into_any);
-    }
-    coro.py().get_type::<Task>().call((coro,), Some(&keywords_of(r#loop, kwargs)?))
-}
-
-/// What a task's class gets.
-#[cfg(Py_3_14)]
-fn keywords_of<'py>(
-    event_loop: &Bound<'py, PyAny>,
-    further: Option<&Bound<'py, PyDict>>,
-) -> PyResult<Bound<'py, PyDict>> {
-    let py = event_loop.py();
-    let keywords = PyDict::new(py);
-    keywords.set_item(pyo3::intern!(py, "eager_start"), true)?;
-    if let Some(further) = further {
-        keywords.update(further.as_mapping())?;
-    }
-    keywords.set_item(pyo3::intern!(py, "loop"), event_loop)?;
-    Ok(keywords)
-}
-
-/// A task factory, for the loop's `set_task_factory`: makes a task that takes its first step at once, before this returns.
-#[cfg(not(Py_3_14))]
-#[pyfunction]
-#[pyo3(signature = (r#loop, coro, *, name = None, context = None))]
-pub fn eager_task_factory<'py>(
-    r#loop: &Bound<'py, PyAny>,
-    coro: &Bound<'py, PyAny>,
-    name: Option<&Bound<'py, PyAny>>,
-    context: Option<Bound<'py, PyAny>>,
-) -> PyResult<Bound<'py, Task>> {
-    Task::start(r#loop, coro, name, context)
-}
 
 /// Returns a task factory that calls `custom_task_constructor`, which takes what `asyncio.Task` does, `eager_start`
 /// included.
@@ -60,7 +19,17 @@ pub fn create_eager_task_factory(custom_task_constructor: Py<PyAny>) -> EagerTas
     EagerTaskFactory { constructor: AttachedCell::new(Some(custom_task_constructor)) }
 }
 
-/// A task factory for tasks of the program's own class.
+/// The task factory for native tasks, for the loop's `set_task_factory`.
+///
+/// # Errors
+/// Out of memory.
+pub fn eager_task_factory(py: Python<'_>) -> PyResult<Bound<'_, EagerTaskFactory>> {
+    // Remembered from now on: under its name in asyncio there may be this factory before long.
+    asyncio::EAGER_TASK_FACTORY.get(py)?;
+    Bound::new(py, create_eager_task_factory(py.get_type::<Task>().into_any().unbind()))
+}
+
+/// A task factory: makes tasks of one class that take their first step at once, before it returns.
 #[pyclass(frozen, weakref, name = "factory", module = "ioxide")]
 pub struct EagerTaskFactory {
     /// Until this object is cleared.
@@ -71,6 +40,17 @@ impl EagerTaskFactory {
     fn constructor<'py>(&self, py: Python<'py>) -> Bound<'py, PyAny> {
         let constructor = self.constructor.with(py, |constructor| constructor.as_ref().map(|it| it.bind(py).clone()));
         constructor.unwrap_or_else(|| py.None().into_bound(py))
+    }
+
+    /// Calls the constructor with a loop, and what else it takes.
+    fn construct<'py>(
+        &self,
+        event_loop: &Bound<'py, PyAny>,
+        coroutine: &Bound<'py, PyAny>,
+        keywords: &Bound<'py, PyDict>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        keywords.set_item(pyo3::intern!(keywords.py(), "loop"), event_loop)?;
+        self.constructor(coroutine.py()).call((coroutine,), Some(keywords))
     }
 }
 
@@ -84,8 +64,16 @@ impl EagerTaskFactory {
         coro: &Bound<'py, PyAny>,
         kwargs: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let keywords = keywords_of(r#loop, kwargs)?;
-        self.constructor(coro.py()).call((coro,), Some(&keywords))
+        let py = coro.py();
+        if kwargs.is_none() && self.constructor(py).is(py.get_type::<Task>()) {
+            return Task::start(r#loop, coro, None, None).map(Bound::into_any);
+        }
+        let keywords = PyDict::new(py);
+        keywords.set_item(pyo3::intern!(py, "eager_start"), true)?;
+        if let Some(further) = kwargs {
+            keywords.update(further.as_mapping())?;
+        }
+        self.construct(r#loop, coro, &keywords)
     }
 
     #[cfg(not(Py_3_14))]
@@ -95,15 +83,17 @@ impl EagerTaskFactory {
         r#loop: &Bound<'py, PyAny>,
         coro: &Bound<'py, PyAny>,
         name: Option<&Bound<'py, PyAny>>,
-        context: Option<&Bound<'py, PyAny>>,
+        context: Option<Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let py = coro.py();
+        if self.constructor(py).is(py.get_type::<Task>()) {
+            return Task::start(r#loop, coro, name, context).map(Bound::into_any);
+        }
         let keywords = PyDict::new(py);
-        keywords.set_item(pyo3::intern!(py, "loop"), r#loop)?;
         keywords.set_item(pyo3::intern!(py, "name"), name)?;
         keywords.set_item(pyo3::intern!(py, "context"), context)?;
         keywords.set_item(pyo3::intern!(py, "eager_start"), true)?;
-        self.constructor(py).call((coro,), Some(&keywords))
+        self.construct(r#loop, coro, &keywords)
     }
 
     #[getter]
@@ -119,8 +109,18 @@ impl EagerTaskFactory {
     /// What `inspect.signature` shows.
     #[getter]
     fn __signature__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        let function = pyo3::wrap_pyfunction!(eager_task_factory, py)?;
-        py.import("inspect")?.getattr("signature")?.call1((function,))
+        py.import("inspect")?.getattr("signature")?.call1((asyncio::EAGER_TASK_FACTORY.get(py)?,))
+    }
+
+    #[getter]
+    fn __code__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        asyncio::EAGER_TASK_FACTORY.get(py)?.getattr("__code__")
+    }
+
+    #[getter]
+    fn __closure__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
+        let cell = py.import("types")?.getattr("CellType")?.call1((self.constructor(py),))?;
+        PyTuple::new(py, [cell])
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {

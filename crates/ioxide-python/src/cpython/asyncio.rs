@@ -31,6 +31,9 @@ impl Name {
 
 /// `asyncio.Future`: the C class.
 pub static FUTURE: Name = Name::new("asyncio", "Future");
+/// `asyncio.eager_task_factory`, the standard library's.
+#[cfg(Py_3_12)]
+pub static EAGER_TASK_FACTORY: Name = Name::new("asyncio.tasks", "eager_task_factory");
 /// `collections.deque`.
 pub static DEQUE: Name = Name::new("collections", "deque");
 /// `asyncio.Handle`.

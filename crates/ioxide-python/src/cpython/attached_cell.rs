@@ -13,7 +13,6 @@ use std::cell::RefCell;
 use std::sync::{Mutex, PoisonError};
 
 use pyo3::Python;
-use pyo3::gc::PyTraverseError;
 
 /// Interior mutability for the fields of a frozen class.
 pub struct AttachedCell<T> {
@@ -71,7 +70,7 @@ impl<T> AttachedCell<T> {
 
     /// Shows the value to the garbage collector. A value that is being changed at that moment isn't shown: its object
     /// is in use then, and the next collection sees it.
-    pub fn traverse(&self, visit: impl FnOnce(&T) -> Result<(), PyTraverseError>) -> Result<(), PyTraverseError> {
+    pub fn traverse<E>(&self, visit: impl FnOnce(&T) -> Result<(), E>) -> Result<(), E> {
         #[cfg(not(Py_GIL_DISABLED))]
         return self.value.try_borrow().map_or(Ok(()), |value| visit(&value));
         #[cfg(Py_GIL_DISABLED)]

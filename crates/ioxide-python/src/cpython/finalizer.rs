@@ -81,8 +81,10 @@ unsafe extern "C" fn deallocate_light<T: HoldsNothing>(object: *mut ffi::PyObjec
     // SAFETY: this is the deallocation of the class `T`, which those that are derived from it come to as well.
     let dying = unsafe { dying.cast_unchecked::<T>() };
     let is_quiet = T::has_nothing_to_do(&dying);
-    // SAFETY: such an object holds nothing: that is what `HoldsNothing` says.
-    if is_quiet && unsafe { free_list::keep::<T>(py, object) } {
+    // SAFETY: the object's memory is whole.
+    if is_quiet && unsafe { free_list::is_simple::<T>(py, object) } {
+        // SAFETY: such an object holds nothing: that is what `HoldsNothing` says.
+        unsafe { free_list::free_simple::<T>(py, object) };
         return;
     }
     // SAFETY: this is what the interpreter would have called.

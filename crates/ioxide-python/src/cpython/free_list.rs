@@ -14,6 +14,7 @@ use pyo3::prelude::*;
 use pyo3::pyclass::boolean_struct::True;
 
 use crate::cpython::attached_cell::AttachedCell;
+use crate::cpython::ownership;
 
 /// So many bytes are kept for each class.
 const CAPACITY: usize = 128 << 10;
@@ -101,19 +102,27 @@ unsafe extern "C" fn free<T: FreeList>(object: *mut c_void) {
     // SAFETY: the object's header is still there. Who is finalized once isn't finalized again: no memory for another.
     let is_finalized = unsafe { ffi::PyObject_GC_IsFinalized(object.cast()) } != 0;
     let may_be_kept = !is_finalized && std::ptr::eq(class, T::type_object_raw(py));
-    let is_kept = may_be_kept
-        && T::kept().0.with(py, |stock| {
-            // SAFETY: the class is alive, as it is `T`.
-            let has_room = (stock.memories.len() + 1) * unsafe { size_of_objects(class) } <= CAPACITY;
-            if has_room {
-                stock.memories.push(Memory(object.cast()));
-            }
-            has_room
-        });
-    if !is_kept {
-        // SAFETY: the object's deallocation has untracked it, dropped what was in it, and gives its memory back with this.
+    // SAFETY: the object's deallocation has untracked it, dropped what was in it, and gives its memory back with this.
+    if !may_be_kept || !unsafe { keep::<T>(py, object.cast()) } {
+        // SAFETY: as above.
         unsafe { ffi::PyObject_GC_Del(object) };
     }
+}
+
+/// Keeps memory if there is room for it. Returns whether there was.
+///
+/// # Safety
+/// The memory is of an object of the class itself, untracked and never finalized, and nobody uses it.
+unsafe fn keep<T: FreeList>(py: Python<'_>, object: *mut ffi::PyObject) -> bool {
+    // SAFETY: the class is alive.
+    let size = unsafe { size_of_objects(T::type_object_raw(py)) };
+    T::kept().0.with(py, |stock| {
+        let has_room = (stock.memories.len() + 1) * size <= CAPACITY;
+        if has_room {
+            stock.memories.push(Memory(object));
+        }
+        has_room
+    })
 }
 
 /// Makes an object, as `Bound::new` does, by a shorter way if there is memory for it.
@@ -125,31 +134,97 @@ pub fn make<T: FreeList + PyClass<Frozen = True> + Sync + Into<PyClassInitialize
     py: Python<'_>,
     value: T,
 ) -> PyResult<Bound<'_, T>> {
-    let kept = T::kept()
-        .0
-        .with(py, |stock| if stock.offset == 0 { None } else { stock.memories.pop() }.map(|kept| (kept, stock.offset)));
-    let Some((Memory(object), offset)) = kept else { return make_first(py, value) };
-    let class = T::type_object_raw(py);
-    // SAFETY: the memory was of an object of this very class, and nothing refers to it any more.
-    unsafe { ffi::PyObject_Init(object, class) };
+    let Some((object, offset)) = begin::<T>(py)? else { return make_first(py, value) };
     // SAFETY: the value of every object of the class is at this place.
     let place = unsafe { object.byte_add(offset) }.cast::<T>();
     // SAFETY: as above.
     unsafe { place.write(value) };
     // SAFETY: the class is alive.
-    let size = unsafe { size_of_objects(class) };
+    let size = unsafe { size_of_objects(T::type_object_raw(py)) };
     for word in 0..(size - offset - size_of::<T>()) / size_of::<usize>() {
         let behind = place.wrapping_add(1).cast::<usize>().wrapping_add(word);
         // SAFETY: behind the value there are the dictionary and the weak references, if the class has them: none yet. It is
         // one word or two, and volatile so that no function is called for that.
         unsafe { behind.write_volatile(0) };
     }
-    // SAFETY: the object has a header, which says that it isn't tracked; it is whole now.
+    // SAFETY: the object is whole now.
+    Ok(unsafe { finish(py, object) })
+}
+
+/// As [`make`], for a class that is derived from another of ours, whose part of the value is `base`. `general` makes an
+/// object in the general way.
+///
+/// # Errors
+/// Out of memory.
+pub fn make_derived<'py, B, T>(
+    py: Python<'py>,
+    base: B,
+    value: T,
+    general: impl FnOnce(B, T) -> PyResult<Bound<'py, T>>,
+) -> PyResult<Bound<'py, T>>
+where
+    B: PyClass<Frozen = True> + Sync,
+    T: FreeList + PyClass<Frozen = True, BaseType = B> + Sync,
+{
+    let Some((object, offset)) = begin::<T>(py)? else {
+        let made = general(base, value)?;
+        note_layout_of_derived(&made);
+        return Ok(made);
+    };
+    // SAFETY: the class is alive.
+    let size = unsafe { size_of_objects(T::type_object_raw(py)) };
+    // SAFETY: the object's header takes so many bytes.
+    let behind_header = unsafe { object.byte_add(HEADER) };
+    // SAFETY: the rest is the object's, too. Among the values are the weak references: none yet.
+    unsafe { behind_header.cast::<u8>().write_bytes(0, size - HEADER) };
+    // SAFETY: the base's value is at this place, as `note_layout_of_derived` has seen.
+    unsafe { behind_header.cast::<B>().write(base) };
+    // SAFETY: and so is the class's own.
+    let place = unsafe { object.byte_add(offset) }.cast::<T>();
+    // SAFETY: as above.
+    unsafe { place.write(value) };
+    // SAFETY: the object is whole now.
+    Ok(unsafe { finish(py, object) })
+}
+
+/// How long an object's header is, the collector's part apart.
+const HEADER: usize = size_of::<ffi::PyObject>();
+
+/// Makes an object whose value isn't there yet, in memory that was kept or else in new one. Returns also where the value
+/// belongs. `None` as long as that isn't known.
+#[inline]
+fn begin<T: FreeList>(py: Python<'_>) -> PyResult<Option<(*mut ffi::PyObject, usize)>> {
+    let class = T::type_object_raw(py);
+    let (memory, offset) = T::kept().0.with(py, |stock| {
+        let memory = if stock.offset == 0 { None } else { stock.memories.pop() };
+        (memory, stock.offset)
+    });
+    if let Some(Memory(object)) = memory {
+        // SAFETY: the memory was of an object of this very class, and nothing refers to it any more.
+        unsafe { ffi::PyObject_Init(object, class) };
+        return Ok(Some((object, offset)));
+    }
+    if offset == 0 {
+        return Ok(None);
+    }
+    // SAFETY: the class is alive, and its objects are the collector's. The collector may run here: it doesn't know the new
+    // object yet.
+    let object = unsafe { ffi::PyObject_GC_New::<ffi::PyObject>(class) };
+    if object.is_null() { Err(PyErr::fetch(py)) } else { Ok(Some((object, offset))) }
+}
+
+/// Hands out an object.
+///
+/// # Safety
+/// It comes from [`begin`], and everything in it has been written.
+#[inline]
+unsafe fn finish<T: FreeList>(py: Python<'_>, object: *mut ffi::PyObject) -> Bound<'_, T> {
+    // SAFETY: the object has a header, which says that it isn't tracked; it is whole, as the caller promises.
     unsafe { ffi::PyObject_GC_Track(object.cast()) };
     // SAFETY: this is the only reference to a new object.
     let object = unsafe { Bound::from_owned_ptr(py, object) };
-    // SAFETY: whose class is this.
-    Ok(unsafe { object.cast_into_unchecked() })
+    // SAFETY: whose class is this, as the caller promises.
+    unsafe { object.cast_into_unchecked() }
 }
 
 #[cold]
@@ -162,17 +237,70 @@ fn make_first<T: FreeList + PyClass<Frozen = True> + Sync + Into<PyClassInitiali
     // SAFETY: the class is alive.
     let behind = unsafe { size_of_objects(T::type_object_raw(py)) } - offset - size_of::<T>();
     // What `make` leaves out would have to be written, too, in an object that has more than this.
-    assert!(offset == size_of::<ffi::PyObject>() && behind <= 2 * size_of::<usize>(), "an object of an unknown layout");
+    assert!(offset == HEADER && behind <= 2 * size_of::<usize>(), "an object of an unknown layout");
     T::kept().0.with(py, |stock| stock.offset = offset);
     Ok(made)
 }
 
-/// Keeps the memory of an object that is about to be freed. Returns whether it has: then the object has gone.
+fn note_layout_of_derived<B, T>(made: &Bound<'_, T>)
+where
+    B: PyClass<Frozen = True> + Sync,
+    T: FreeList + PyClass<Frozen = True, BaseType = B> + Sync,
+{
+    let start = made.as_ptr().addr();
+    let offset = std::ptr::from_ref(made.get()).addr() - start;
+    let offset_of_base = std::ptr::from_ref(made.as_super().get()).addr() - start;
+    assert!(offset_of_base == HEADER && offset >= HEADER + size_of::<B>(), "an object of an unknown layout");
+    T::kept().0.with(made.py(), |stock| stock.offset = offset);
+}
+
+/// Takes the value out of an object that nobody but the caller has, and frees the object: by a shorter way than to drop it.
+/// Gives the object back if that can't be done.
+///
+/// The class has neither a `__dict__` nor a finalizer, and isn't derived from another of ours.
+pub fn take_apart<T: FreeList + PyClass<Frozen = True> + Sync>(object: Bound<'_, T>) -> Result<T, Bound<'_, T>> {
+    if !is_simple_and_sole(&object) {
+        return Err(object);
+    }
+    // SAFETY: nobody else reads the value, for the object is freed below without its deallocation.
+    let value = unsafe { std::ptr::from_ref(object.get()).read() };
+    // SAFETY: the reference was the only one, the object is simple, and its value was taken out.
+    unsafe { free_simple::<T>(object.py(), object.into_ptr()) };
+    Ok(value)
+}
+
+/// As [`take_apart`], for a class that is derived from another of ours: also returns the base class's part of the value.
+pub fn take_apart_derived<B, T>(object: Bound<'_, T>) -> Result<(B, T), Bound<'_, T>>
+where
+    B: PyClass<Frozen = True> + Sync,
+    T: FreeList + PyClass<Frozen = True, BaseType = B> + Sync,
+{
+    if !is_simple_and_sole(&object) {
+        return Err(object);
+    }
+    // SAFETY: as in `take_apart`.
+    let base = unsafe { std::ptr::from_ref(object.as_super().get()).read() };
+    // SAFETY: as in `take_apart`.
+    let value = unsafe { std::ptr::from_ref(object.get()).read() };
+    // SAFETY: as in `take_apart`.
+    unsafe { free_simple::<T>(object.py(), object.into_ptr()) };
+    Ok((base, value))
+}
+
+fn is_simple_and_sole<T: FreeList>(object: &Bound<'_, T>) -> bool {
+    // SAFETY: the class is alive.
+    let class = unsafe { &*T::type_object_raw(object.py()) };
+    debug_assert!(class.tp_dictoffset == 0 && class.tp_finalize.is_none(), "an object that has more than its value");
+    // SAFETY: the object is alive.
+    ownership::is_sole_reference(object) && unsafe { is_simple::<T>(object.py(), object.as_ptr()) }
+}
+
+/// Whether an object is of the class itself, and nothing but its value would have to be looked after when it is freed: it
+/// has no weak references, and wasn't finalized, so that its memory can serve another, which is to be finalized once.
 ///
 /// # Safety
-/// The class's deallocation calls this, with an object of the class or of one derived from it, whose finalizer needn't run,
-/// and whose value holds nothing.
-pub(super) unsafe fn keep<T: FreeList>(py: Python<'_>, object: *mut ffi::PyObject) -> bool {
+/// The object is of the class or of one derived from it, and its memory is whole.
+pub(super) unsafe fn is_simple<T: FreeList>(py: Python<'_>, object: *mut ffi::PyObject) -> bool {
     let class = T::type_object_raw(py);
     // SAFETY: an object keeps its class until its memory is freed.
     if !std::ptr::eq(unsafe { ffi::Py_TYPE(object) }, class) {
@@ -181,29 +309,29 @@ pub(super) unsafe fn keep<T: FreeList>(py: Python<'_>, object: *mut ffi::PyObjec
     // SAFETY: the class is alive.
     let weak_references = unsafe { (*class).tp_weaklistoffset };
     // SAFETY: as many bytes from the start there is a pointer, if the class has it at all.
-    let weak_references = unsafe { object.byte_offset(weak_references).cast::<*mut ffi::PyObject>() };
-    // SAFETY: as above. Without it this is the object's count of references, which is zero.
-    let has_weak_references = !unsafe { weak_references.read() }.is_null();
-    // SAFETY: the object has the collector's header. Who is finalized once isn't finalized again: no memory for another.
-    if has_weak_references || unsafe { ffi::PyObject_GC_IsFinalized(object) } != 0 {
-        return false;
+    let place = unsafe { object.byte_offset(weak_references).cast::<*mut ffi::PyObject>() };
+    // SAFETY: as above. Without it this is the object's count of references.
+    let has_weak_references = weak_references != 0 && !unsafe { place.read() }.is_null();
+    // SAFETY: the object has the collector's header.
+    !has_weak_references && unsafe { ffi::PyObject_GC_IsFinalized(object) } == 0
+}
+
+/// Frees an object, or keeps its memory if there is room for it.
+///
+/// # Safety
+/// The object [`is_simple`], its last reference has gone or is the caller's, who gives it up, and its value holds nothing or
+/// was taken out.
+pub(super) unsafe fn free_simple<T: FreeList>(py: Python<'_>, object: *mut ffi::PyObject) {
+    let class = T::type_object_raw(py);
+    // SAFETY: the object is tracked, or this does nothing.
+    unsafe { ffi::PyObject_GC_UnTrack(object.cast()) };
+    // SAFETY: the object is untracked, nothing refers to it, and there is nothing in it.
+    if !unsafe { keep::<T>(py, object) } {
+        // SAFETY: as above.
+        unsafe { ffi::PyObject_GC_Del(object.cast()) };
     }
-    // SAFETY: the class is alive.
-    let size = unsafe { size_of_objects(class) };
-    let has_room = T::kept().0.with(py, |stock| {
-        let has_room = (stock.memories.len() + 1) * size <= CAPACITY;
-        if has_room {
-            stock.memories.push(Memory(object));
-        }
-        has_room
-    });
-    if has_room {
-        // SAFETY: the object is tracked, or this does nothing.
-        unsafe { ffi::PyObject_GC_UnTrack(object.cast()) };
-        // SAFETY: the object had a reference to its class, which has others.
-        unsafe { ffi::Py_DECREF(class.cast()) };
-    }
-    has_room
+    // SAFETY: the object had a reference to its class, which has others.
+    unsafe { ffi::Py_DECREF(class.cast()) };
 }
 
 /// How many bytes an object takes.

@@ -10,7 +10,8 @@
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::ptr::null_mut;
+use std::ptr::{NonNull, null_mut};
+use std::slice;
 use std::sync::OnceLock;
 
 use pyo3::PyClass;
@@ -27,14 +28,43 @@ pub trait MethodShortcut: 'static {
     type Class: PyClass;
     /// The method's name.
     const NAME: &'static str;
-    /// How many arguments it has. It isn't taken for calls with others, nor with keywords.
-    const ARGUMENTS: usize;
+
+    /// Whether it may be taken for calls with so many arguments. It isn't taken for calls with keywords.
+    fn fits(count: usize) -> bool;
 
     /// Where the general way is kept.
     fn general() -> &'static OnceLock<General>;
 
-    /// The shortcut: the method's result, or `None` if nothing was done. It gets the first argument, if there are any.
-    fn take<'py>(slf: &Bound<'py, Self::Class>, argument: Option<&Bound<'py, PyAny>>) -> Option<Bound<'py, PyAny>>;
+    /// The shortcut: the method's result, or `None` if nothing was done.
+    fn take<'py>(slf: &Bound<'py, Self::Class>, arguments: Arguments<'_, 'py>) -> Option<Bound<'py, PyAny>>;
+}
+
+/// The arguments of a call, by position.
+#[derive(Clone, Copy)]
+pub struct Arguments<'a, 'py> {
+    objects: &'a [NonNull<ffi::PyObject>],
+    py: Python<'py>,
+}
+
+impl<'a, 'py> Arguments<'a, 'py> {
+    /// # Safety
+    /// From `first` on there are `count` pointers to live objects, which stay there and alive for `'a`.
+    unsafe fn new(py: Python<'py>, first: *const *mut ffi::PyObject, count: usize) -> Self {
+        // SAFETY: the caller's promise; and a pointer to a live object isn't null.
+        let objects = unsafe { slice::from_raw_parts(first.cast(), count) };
+        Self { objects, py }
+    }
+
+    const fn none(py: Python<'py>) -> Self {
+        Self { objects: &[], py }
+    }
+
+    /// The argument at a position.
+    pub fn get(self, position: usize) -> Option<Borrowed<'a, 'py, PyAny>> {
+        let object = self.objects.get(position)?;
+        // SAFETY: whoever made this has promised that the object lives for `'a`.
+        Some(unsafe { Borrowed::from_ptr(self.py, object.as_ptr()) })
+    }
 }
 
 /// The general way of a method.
@@ -46,16 +76,20 @@ pub enum General {
     WithArguments(ffi::PyCFunctionFastWithKeywords),
 }
 
-/// Makes a type that is the shortcut of a method: `method_shortcut!(Type: Class, "method", arguments, |slf, argument| …)`.
+/// Makes a type that is the shortcut of a method:
+/// `method_shortcut!(Type: Class, "method", how many arguments, |slf, arguments| …)`.
 macro_rules! method_shortcut {
-    ($name:ident: $class:ty, $method:literal, $arguments:literal, $take:expr) => {
+    ($name:ident: $class:ty, $method:literal, $count:pat, $take:expr) => {
         #[doc = concat!("The shortcut of `", $method, "`.")]
         pub struct $name;
 
         impl $crate::cpython::shortcut::MethodShortcut for $name {
             type Class = $class;
             const NAME: &'static str = $method;
-            const ARGUMENTS: usize = $arguments;
+
+            fn fits(count: usize) -> bool {
+                matches!(count, $count)
+            }
 
             fn general() -> &'static std::sync::OnceLock<$crate::cpython::shortcut::General> {
                 static GENERAL: std::sync::OnceLock<$crate::cpython::shortcut::General> = std::sync::OnceLock::new();
@@ -64,14 +98,14 @@ macro_rules! method_shortcut {
 
             fn take<'py>(
                 slf: &pyo3::Bound<'py, $class>,
-                argument: Option<&pyo3::Bound<'py, pyo3::PyAny>>,
+                arguments: $crate::cpython::shortcut::Arguments<'_, 'py>,
             ) -> Option<pyo3::Bound<'py, pyo3::PyAny>> {
                 type Take = for<'py> fn(
                     &pyo3::Bound<'py, $class>,
-                    Option<&pyo3::Bound<'py, pyo3::PyAny>>,
+                    $crate::cpython::shortcut::Arguments<'_, 'py>,
                 ) -> Option<pyo3::Bound<'py, pyo3::PyAny>>;
                 let take: Take = $take;
-                take(slf, argument)
+                take(slf, arguments)
             }
         }
     };
@@ -137,7 +171,7 @@ unsafe extern "C" fn call_without_arguments<M: MethodShortcut>(
     let object = unsafe { Borrowed::from_ptr(py, slf) };
     // SAFETY: whose class the method's descriptor has checked.
     let object = unsafe { object.cast_unchecked::<M::Class>() };
-    match catch_unwind(AssertUnwindSafe(|| M::take(&object, None))) {
+    match catch_unwind(AssertUnwindSafe(|| M::take(&object, Arguments::none(py)))) {
         Ok(Some(result)) => result.into_ptr(),
         Ok(None) => match M::general().get() {
             // SAFETY: this is what the interpreter would have called, with these arguments.
@@ -156,16 +190,15 @@ unsafe extern "C" fn call_with_arguments<M: MethodShortcut>(
 ) -> *mut ffi::PyObject {
     // SAFETY: the interpreter calls this on an attached thread.
     let py = unsafe { Python::assume_attached() };
-    if count.cast_unsigned() == M::ARGUMENTS && M::ARGUMENTS > 0 && keywords.is_null() {
+    let count_by_position = count.cast_unsigned();
+    if count_by_position > 0 && M::fits(count_by_position) && keywords.is_null() {
         // SAFETY: and with a live object.
         let object = unsafe { Borrowed::from_ptr(py, slf) };
         // SAFETY: whose class the method's descriptor has checked.
         let object = unsafe { object.cast_unchecked::<M::Class>() };
-        // SAFETY: there is at least one argument.
-        let argument = unsafe { *arguments };
-        // SAFETY: arguments are live objects, which the caller keeps meanwhile.
-        let argument = unsafe { Borrowed::from_ptr(py, argument) };
-        match catch_unwind(AssertUnwindSafe(|| M::take(&object, Some(&argument)))) {
+        // SAFETY: arguments are so many live objects, which the caller keeps meanwhile.
+        let by_position = unsafe { Arguments::new(py, arguments, count_by_position) };
+        match catch_unwind(AssertUnwindSafe(|| M::take(&object, by_position))) {
             Ok(Some(result)) => return result.into_ptr(),
             Ok(None) => {}
             Err(payload) => return raise_panic(py, &payload),

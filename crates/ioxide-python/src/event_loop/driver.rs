@@ -74,7 +74,7 @@ impl<'a, 'py> LoopDriver<'a, 'py> {
             self.clear_current_task()?;
         }
         if let Item::Handle(handle) = item {
-            return Handle::run(&handle.into_bound(py));
+            return Handle::run_and_drop(handle.into_bound(py));
         }
         let result = item.run(py);
         if item.is_failed_task(py) {

@@ -6,6 +6,8 @@
 //!
 //! Every field can be reached from any attached thread; see `AttachedCell` for the rule that keeps this sound.
 
+mod at_once;
+mod clock;
 mod creating_futures_and_tasks;
 mod creating_servers;
 mod debug_mode;
@@ -20,7 +22,7 @@ mod watching_file_descriptors;
 mod working_with_sockets;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use ioxide::{BlockingPool, Mailbox, Reactor, Schedule};
 use pyo3::gc::{PyTraverseError, PyVisit};
@@ -32,6 +34,7 @@ use crate::cpython::asyncio;
 use crate::cpython::attached_cell::AttachedCell;
 use crate::errors;
 use crate::item::Item;
+pub use at_once::install_shortcuts;
 use dns::Lookup;
 use watched::Watched;
 pub use watched::{Direction, TransportId, Watcher};
@@ -63,6 +66,8 @@ pub struct EventLoop {
     /// The thread that runs the loop, zero if none does.
     thread: AtomicU64,
     has_own_methods: AtomicBool,
+    /// What the loop's class was when its `time` was last seen to be ours: a `ClassVersion`.
+    class_with_native_clock: AtomicU32,
     is_stopping: AtomicBool,
     is_closed: AtomicBool,
     is_debug: AtomicBool,
@@ -163,6 +168,7 @@ impl EventLoop {
             task_factory: AttachedCell::new(None),
             thread: AtomicU64::new(0),
             has_own_methods: AtomicBool::new(false),
+            class_with_native_clock: AtomicU32::new(0),
             is_stopping: AtomicBool::new(false),
             is_closed: AtomicBool::new(false),
             is_debug: AtomicBool::new(false),

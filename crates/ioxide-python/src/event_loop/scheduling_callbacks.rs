@@ -4,9 +4,10 @@ use ioxide::TimerKey;
 use ioxide::clock::{self, Nanoseconds};
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyFloat, PyTuple};
+use pyo3::types::{PyDict, PyTuple};
 
 use super::EventLoop;
+use crate::cpython::free_list;
 use crate::handle::Handle;
 use crate::item::Item;
 #[cfg(Py_3_14)]
@@ -39,13 +40,12 @@ impl EventLoop {
         delay: &Bound<'_, PyAny>,
         item: impl FnOnce() -> Item,
     ) -> PyResult<Option<TimerKey>> {
-        let py = slf.py();
         if !Self::takes_items(slf)? || Self::overrides_call_at(slf)? || Self::overrides_call_later(slf)? {
             return Ok(None);
         }
-        let when = slf.call_method0(pyo3::intern!(py, "time"))?.add(delay)?;
+        let when = Self::now(slf)?.add(delay)?;
         let deadline = clock::from_seconds(when.extract()?);
-        Ok(Some(slf.get().arm(py, deadline, item())))
+        Ok(Some(slf.get().arm(slf.py(), deadline, item())))
     }
 
     /// As [`EventLoop::arm_without_handle`], for the time `when` by the loop's clock.
@@ -99,14 +99,14 @@ impl EventLoop {
         slf.getattr("call_at")?.call(PyTuple::new(slf.py(), arguments.collect::<Vec<_>>())?, Some(&keywords))
     }
 
-    fn push_handle<'py>(
+    pub(super) fn push_handle<'py>(
         slf: &Bound<'py, Self>,
         callback: &Bound<'py, PyAny>,
         arguments: &Bound<'py, PyTuple>,
         context: Option<Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, Handle>> {
         let py = slf.py();
-        let handle = Bound::new(py, Handle::new(slf, callback, arguments, context)?)?;
+        let handle = free_list::make(py, Handle::new(slf, callback, arguments, context)?)?;
         slf.get().push(py, Item::Handle(handle.clone().unbind()));
         Ok(handle)
     }
@@ -159,7 +159,7 @@ impl EventLoop {
         if delay.is_none() {
             return Err(PyTypeError::new_err("delay must not be None"));
         }
-        let when = slf.call_method0(pyo3::intern!(slf.py(), "time"))?.add(delay)?;
+        let when = Self::now(slf)?.add(delay)?;
         if Self::overrides_call_at(slf)? {
             return Self::call_at_of_subclass(slf, when, callback, args, context);
         }
@@ -181,11 +181,6 @@ impl EventLoop {
         }
         Self::check_callback(slf, callback, "call_at")?;
         TimerHandle::arm(slf, when, callback, args, context)
-    }
-
-    /// The loop's clock, in seconds: `time.monotonic()`.
-    fn time<'py>(&self, py: Python<'py>) -> Bound<'py, PyFloat> {
-        PyFloat::new(py, clock::to_seconds(clock::monotonic()))
     }
 
     /// Ends the wait of a loop that waits.

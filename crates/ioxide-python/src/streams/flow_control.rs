@@ -110,7 +110,7 @@ impl FlowControl {
         }
         self.for_each_waiter(py, |waiter| {
             if exception.is_none() {
-                any_future::set_result(waiter, exception)
+                any_future::set_result(waiter, exception.clone())
             } else {
                 any_future::set_exception(waiter, exception)
             }

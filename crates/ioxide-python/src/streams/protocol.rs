@@ -149,7 +149,11 @@ impl StreamReaderProtocol {
         }
         let closed = protocol.closed(py)?;
         if !any_future::is_done(&closed)? {
-            if exc.is_none() { any_future::set_result(&closed, exc)? } else { any_future::set_exception(&closed, exc)? }
+            if exc.is_none() {
+                any_future::set_result(&closed, exc.clone())?;
+            } else {
+                any_future::set_exception(&closed, exc)?;
+            }
         }
         slf.as_super().get().lose_connection(exc)?;
         drop(protocol.state.with(py, |state| state.reader.take()));

@@ -98,7 +98,10 @@ impl Timeout {
 
 /// The time by the loop's clock.
 pub(super) fn now<'py>(event_loop: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
-    event_loop.call_method0(pyo3::intern!(event_loop.py(), "time"))
+    match event_loop.cast::<EventLoop>() {
+        Ok(native) => EventLoop::now(native),
+        Err(_) => event_loop.call_method0(pyo3::intern!(event_loop.py(), "time")),
+    }
 }
 
 #[pymethods]

@@ -102,7 +102,7 @@ impl StreamReader {
         if any_future::is_cancelled(waiter)? {
             return Ok(());
         }
-        any_future::set_result(waiter, &py.None().into_bound(py))
+        any_future::set_result(waiter, py.None().into_bound(py))
     }
 
     /// Resumes the transport, if it was paused and the buffer is back at the limit.

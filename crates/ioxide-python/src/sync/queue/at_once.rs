@@ -64,9 +64,12 @@ impl Getting {
     }
 }
 
-method_shortcut!(Put: Queue, "put", 1, |slf, item| Queue::put(slf.clone(), item?.clone()).ok().map(Bound::into_any));
-method_shortcut!(PutNowait: Queue, "put_nowait", 1, |slf, item| {
-    slf.get().put_at_once(item?).then(|| slf.py().None().into_bound(slf.py()))
+method_shortcut!(Put: Queue, "put", 1, |slf, arguments| {
+    let item = arguments.get(0)?.to_owned();
+    Queue::put(slf.clone(), item).ok().map(Bound::into_any)
+});
+method_shortcut!(PutNowait: Queue, "put_nowait", 1, |slf, arguments| {
+    slf.get().put_at_once(&*arguments.get(0)?).then(|| slf.py().None().into_bound(slf.py()))
 });
 method_shortcut!(Get: Queue, "get", 0, |slf, _| Queue::get(slf.clone()).ok().map(Bound::into_any));
 method_shortcut!(GetNowait: Queue, "get_nowait", 0, |slf, _| slf.get().take_at_once(slf.py()));
