@@ -42,7 +42,9 @@ class Clock:
             await self._ticking
 
     async def wait(self, steps: int) -> None:
-        """Wait until so many steps have passed."""
+        """Wait until so many steps have passed; for none, not at all."""
+        if steps == 0:
+            return
         woken = asyncio.get_running_loop().create_future()
         heapq.heappush(self._waiting, (self.now + steps, next(self._numbers), woken))
         await woken
@@ -69,7 +71,10 @@ class Timeline:
 
     @contextmanager
     def during(self, row: str, sign: str) -> Iterator[None]:
-        """Show the sign in each step that passes in this block. It may be cut short: by an error, by cancellation."""
+        """Show the sign in each step that passes in this block. It may be cut short: by an error, by cancellation.
+
+        Of a sign of two letters the first shows where the block begins, and the second stands in all further steps.
+        """
         begin = self._clock.now
         try:
             yield
@@ -79,7 +84,7 @@ class Timeline:
     def _draw(self, row: str, sign: str, begin: int, end: int) -> None:
         signs = self._rows[row]
         signs.extend(NOTHING * (end - len(signs)))
-        signs[begin:end] = sign * (end - begin)
+        signs[begin:end] = (sign[0] + sign[-1] * (end - begin))[: end - begin]
 
     @property
     def steps(self) -> int:
