@@ -28,7 +28,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 import command_line
-from listening import listen, port_number
+from listening import listen, part, port_number, reset
 
 # The most that a line may have, in bytes; the same bounds what a connection's reader holds, to twice as much.
 LONGEST_LINE = 8192
@@ -76,7 +76,7 @@ class Member:
     def drop(self) -> None:
         """Reset the connection, and forget what waits to be sent."""
         self.dropped = True
-        self.writer.transport.abort()
+        reset(self.writer)
         while not self.outbox.empty():
             self.outbox.get_nowait()
         self.outbox.put_nowait(None)
@@ -156,7 +156,7 @@ class ChatServer:
             _, late = await asyncio.wait(sending, timeout=self._patience)
             for task in late:
                 self._drop(sending[task])
-        if self._connections:
+        while self._connections:
             await asyncio.wait(self._connections)
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -178,10 +178,14 @@ class ChatServer:
         except ConnectionError:
             pass  # gone before it was anybody
         finally:
-            await self._part(reader, writer, self._connections[connection])
-            del self._connections[connection]
+            sent = await part(reader, writer, self._patience)
+            whose = self._connections.pop(connection)
+            if whose and not sent:
+                self._drop(whose)
 
     async def _ask_for_name(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> str:
+        if self._closing:  # it came before the server was closed, and is attended to only now
+            raise RefusedError("the chat is over")
         if len(self._connections) > self._most_members:
             raise RefusedError("there is no room for more")
         writer.write(b"* what is your name?\n")
@@ -259,27 +263,6 @@ class ChatServer:
         member.drop()
         self.dropped.append(member.name)
         print(f"chat_server: dropped {member.name}, who doesn't read", file=sys.stderr)
-
-    async def _part(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, member: Member | None) -> None:
-        """Close a connection so that all that was sent arrives.
-
-        If there were something left to read when it is closed, it would be reset, and a reset can take away what the
-        other side hasn't read yet. So we say that no more will come, and read until the other side says so, too.
-        """
-        try:
-            async with asyncio.timeout(self._patience):
-                writer.write_eof()
-                while await reader.read(LONGEST_LINE):
-                    pass
-        except TimeoutError:
-            if member and writer.transport.get_write_buffer_size():
-                self._drop(member)
-        except OSError:
-            pass  # reset by the other side
-        finally:
-            writer.close()
-        with suppress(OSError):
-            await writer.wait_closed()
 
 
 async def read_line(reader: asyncio.StreamReader) -> str | None:

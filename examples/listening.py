@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
+import struct
 from collections.abc import Awaitable, Callable
 
 from command_line import ProgramError
@@ -38,3 +40,36 @@ def port_number(text: str) -> int:
     if not 0 <= number <= 65535:
         raise ValueError
     return number
+
+
+def reset(writer: asyncio.StreamWriter) -> None:
+    """Close a connection so that the other side sees that it was cut off; what is still on the way is lost.
+
+    `abort` alone closes at once, but the other side would take that for the regular end.
+    """
+    if not writer.is_closing():
+        at_once = struct.pack("ii", 1, 0)  # linger, for no time
+        writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, at_once)
+        writer.transport.abort()
+
+
+async def part(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, patience: float) -> bool:
+    """Close a connection so that all that was written arrives; tell whether the other side has let it go out.
+
+    A connection that is closed with something left to read is reset, and a reset can take away what the other side
+    hasn't read yet. So we say that no more will come, and read until the other side says so, too.
+    """
+    try:
+        async with asyncio.timeout(patience):
+            writer.write_eof()
+            while await reader.read(DEFAULT_LIMIT):
+                pass
+            writer.close()
+            await writer.wait_closed()
+    except TimeoutError:
+        return writer.transport.get_write_buffer_size() == 0
+    except OSError:
+        return True  # reset by the other side, which wants no more
+    finally:
+        writer.transport.abort()  # does nothing to a connection that is closed
+    return True

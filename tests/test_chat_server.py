@@ -68,7 +68,7 @@ class Client:
 
 @pytest.fixture(params=LOOPS)
 def program(request: pytest.FixtureRequest) -> Program:
-    return Program("chat_server", request.param, development_mode=True)
+    return Program("chat_server", request.param)
 
 
 @contextmanager
@@ -290,7 +290,7 @@ class Chatterer:
         self._client.leave()
 
 
-@pytest.mark.parametrize("moment", random.Random(8).sample(range(1, 3000), 10))
+@pytest.mark.parametrize("moment", random.Random(8).sample(range(1, 2000), 10))
 def test_sigterm_loses_no_message_that_was_accepted(program: Program, moment: int) -> None:
     names = ["ada", "grace", "edsger", "alan"]
     alarm = threading.Event()
@@ -316,6 +316,17 @@ def test_sigterm_loses_no_message_that_was_accepted(program: Program, moment: in
         assert own == [f"{name}: {number}" for number in range(len(own))]
     assert (done.exit_code, done.messages) == (0, [])
     assert done.stdout.endswith(f"\n{len(first)} messages, 4 visitors, 0 dropped\n")
+
+
+def test_it_is_silent_in_development_mode(program: Program) -> None:
+    program = Program("chat_server", program.loop_name, development_mode=True)
+    with serving(program) as (process, port), Client(port).join("ada") as ada, Client(port) as other:
+        other.say("y" * 20_000)
+        assert other.rest() == ["* what is your name?", "* a line has at most 8192 bytes"]
+        process.send_signal(signal.SIGTERM)
+        assert ada.rest() == []
+        done = process.finish()
+    assert (done.exit_code, done.messages) == (0, [])
 
 
 def test_ctrl_c_closes_in_order(program: Program) -> None:
