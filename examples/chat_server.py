@@ -177,6 +177,10 @@ class ChatServer:
             writer.write(f"* {error}\n".encode())
         except ConnectionError:
             pass  # gone before it was anybody
+        except asyncio.CancelledError:
+            # By `_close`. It isn't raised, for before Python 3.13 asyncio reports connections that end cancelled.
+            if not self._closing:
+                raise
         finally:
             sent = await part(reader, writer, self._patience)
             whose = self._connections.pop(connection)

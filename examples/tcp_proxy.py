@@ -94,6 +94,10 @@ class TcpProxy:
                 self._fail(address, f"cannot connect to {self._host} port {self._port}: {reason_of(error)}")
             else:
                 await self._forward((reader, writer), (target_reader, target_writer))
+        except asyncio.CancelledError:
+            # By `_close`. It isn't raised, for before Python 3.13 asyncio reports connections that end cancelled.
+            if not self._closing:
+                raise
         finally:
             # Where all went well it is closed by now, and this does nothing.
             reset(writer)
