@@ -64,14 +64,17 @@ class Member:
 
     async def send_all(self) -> None:
         """Send what is put into the outbox, as fast as the other side reads, until None."""
+        line: bytes | None = b""
         with suppress(ConnectionError):
             while (line := await self.outbox.get()) is not None:
                 self.writer.write(line)
                 await self.writer.drain()
-            return
-        # Nobody reads this any more, but whoever waits for room in the outbox must not wait in vain.
-        while await self.outbox.get() is not None:
-            pass
+            # Without a buffer that it may leave to the transport, `drain` waits until everything has been sent.
+            self.writer.transport.set_write_buffer_limits(0)
+            await self.writer.drain()
+        # If nobody reads this any more, whoever waits for room in the outbox must not wait in vain.
+        while line is not None:
+            line = await self.outbox.get()
 
     def drop(self) -> None:
         """Reset the connection, and forget what waits to be sent."""
@@ -182,10 +185,8 @@ class ChatServer:
             if not self._closing:
                 raise
         finally:
-            sent = await part(reader, writer, self._patience)
-            whose = self._connections.pop(connection)
-            if whose and not sent:
-                self._drop(whose)
+            await part(reader, writer, self._patience)
+            del self._connections[connection]
 
     async def _ask_for_name(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> str:
         if self._closing:  # it came before the server was closed, and is attended to only now

@@ -12,7 +12,7 @@ A side that reads slowly makes the other side send slowly: no more than a known 
 however fast it comes.
 
 On SIGTERM, and after Ctrl-C, no new connection is accepted, and those that are open have `--patience` seconds to come
-to their end. Then they are cut: nothing more is read, but what has been read is delivered.
+to their end. Then they are cut: nothing more is taken from either side, but what was taken is delivered.
 
 Exit code: 0; 1 when connections were cut, with their addresses; 2 when the proxy can't listen or the command line is
 wrong; 130 after Ctrl-C.
@@ -122,7 +122,7 @@ class TcpProxy:
             reset(client[1])
             reset(target[1])
         finally:
-            # Also when this is cancelled, which is how a connection is cut. What was read is still delivered.
+            # Also when this is cancelled, which is how a connection is cut. What was taken is still delivered.
             await asyncio.gather(*(part(reader, writer, self._patience) for reader, writer in (client, target)))
 
     async def _forward_one_way(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -133,8 +133,8 @@ class TcpProxy:
         """
         while data := await reader.read(CHUNK):
             writer.write(data)
-            await writer.drain()
             self.forwarded += len(data)
+            await writer.drain()
         # Without a buffer that it may leave to the transport, `drain` waits until everything has been sent.
         writer.transport.set_write_buffer_limits(0)
         await writer.drain()
