@@ -47,10 +47,10 @@ def run(program: str, main: Coroutine[Any, Any, int]) -> int:
 
 
 def name_of_running_loop() -> str:
-    """Name the event loop by its class: `ioxide.Loop`, or `asyncio's …` for one that comes with Python."""
+    """Name the event loop by its package and class: `ioxide.Loop`, or `asyncio's …` for one that comes with Python."""
     kind = type(asyncio.get_running_loop())
-    owner = "asyncio's " if kind.__module__.partition(".")[0] == "asyncio" else f"{kind.__module__}."
-    return owner + kind.__qualname__
+    package = kind.__module__.partition(".")[0]
+    return f"asyncio's {kind.__qualname__}" if package == "asyncio" else f"{package}.{kind.__qualname__}"
 
 
 def count(text: str) -> int:
