@@ -11,15 +11,14 @@ fetched once. Each link is appended to `links.tsv` as `page<TAB>link`, where the
 is absolute. A link that a page repeats is written once. A page that can't be used is reported on stderr with its cause,
 and the others go on.
 
-Exit code: 0; 1 when no page could be fetched or the output couldn't be written; 2 when a file can't be opened or the
-command line is wrong; 130 after Ctrl-C, with everything written that had been fetched.
+Exit code: 0; 1 when a page couldn't be used, or the output not be written; 2 when a file can't be opened or the command
+line is wrong; 130 after Ctrl-C, with everything written that had been fetched.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import math
 import os
 import sys
 import time
@@ -31,23 +30,16 @@ from typing import Any
 
 import aiofiles
 import aiohttp
+from command_line import DONE, PARTLY_FAILED, WRONG_USE, ProgramError, count, read_urls, run, seconds
 from tqdm import tqdm
 from web_pages import HTML_TYPES, PageError, decode, extract_links, is_fetchable, page_error_of
-
-
-class OutputError(Exception):
-    """The output file failed, and with it the whole run."""
-
-    def __init__(self, message: str, exit_code: int) -> None:
-        super().__init__(message)
-        self.exit_code = exit_code
 
 
 @dataclass
 class Tally:
     """What a run has done so far; still right when the run is cut short."""
 
-    event_loop: str = "no event loop"
+    started: bool = False  # not before the output could be opened
     fetched: int = 0
     links: int = 0
     failures: Counter[str] = field(default_factory=Counter)
@@ -58,7 +50,7 @@ class Tally:
             f"{number} {noun}{'' if number == 1 else 's'}"
             for number, noun in ((self.fetched, "page"), (self.links, "link"), (self.failures.total(), "failure"))
         )
-        lines = [f"{pages} fetched, {links} found, {failures} in {seconds:.3f} seconds on {self.event_loop}"]
+        lines = [f"{pages} fetched, {links} found, {failures} in {seconds:.3f} seconds"]
         by_cause = sorted(self.failures.items(), key=lambda item: (-item[1], item[0]))
         lines += [f"{count:6}  {cause}" for cause, count in by_cause]
         return "\n".join(lines)
@@ -107,7 +99,7 @@ class LinkFile:
             # A charset such as unicode_escape can put lone surrogates into a link, which UTF-8 has no bytes for.
             self._file = await aiofiles.open(self._path, "a", encoding="utf-8", errors="backslashreplace", newline="\n")
         except OSError as error:
-            raise OutputError(f"cannot open {self._path}: {error.strerror}", exit_code=2) from error
+            raise ProgramError(f"cannot open {self._path}: {error.strerror}", WRONG_USE) from error
         return self
 
     async def __aexit__(
@@ -144,7 +136,7 @@ class LinkFile:
 
     def _check(self) -> None:
         if self._failure:
-            raise OutputError(f"cannot write {self._path}: {self._failure.strerror}", exit_code=1) from self._failure
+            raise ProgramError(f"cannot write {self._path}: {self._failure.strerror}", PARTLY_FAILED) from self._failure
 
 
 def ends_mid_line(path: Path) -> bool:
@@ -156,16 +148,8 @@ def ends_mid_line(path: Path) -> bool:
         return file.read() != b"\n"
 
 
-def name_of_running_loop() -> str:
-    """Name the event loop by its class: `ioxide.Loop`, or `asyncio's …` for one that comes with Python."""
-    kind = type(asyncio.get_running_loop())
-    owner = "asyncio's " if kind.__module__.partition(".")[0] == "asyncio" else f"{kind.__module__}."
-    return owner + kind.__qualname__
-
-
 async def extract(urls: list[str], output: Path, concurrency: int, timeout: float, tally: Tally) -> None:
     """Fetch every page, `concurrency` of them at a time, and append their links to the output."""
-    tally.event_loop = name_of_running_loop()
     waiting = iter(urls)  # shared: each worker takes the next URL when it is done with its last
 
     async def work() -> None:
@@ -190,34 +174,11 @@ async def extract(urls: list[str], output: Path, concurrency: int, timeout: floa
             cookie_jar=aiohttp.DummyCookieJar(),
         ) as session,
     ):
+        tally.started = True
         with tqdm(total=len(urls), unit="page", file=sys.stderr, disable=None) as progress:
             async with asyncio.TaskGroup() as workers:
                 for _ in range(min(concurrency, len(urls))):
                     workers.create_task(work())
-
-
-def read_urls(path: Path) -> list[str]:
-    """Read the URLs of a file in their order, each once."""
-    # utf-8-sig: some editors open a file with a byte order mark, which isn't part of the first URL.
-    with path.open(encoding="utf-8-sig") as file:
-        lines = [line.strip() for line in file]
-    return list(dict.fromkeys(line for line in lines if line and not line.startswith("#")))
-
-
-def count(text: str) -> int:
-    """Read a whole number of at least 1 from the command line."""
-    number = int(text)
-    if number < 1:
-        raise ValueError
-    return number
-
-
-def seconds(text: str) -> float:
-    """Read a time above zero from the command line."""
-    number = float(text)
-    if not (math.isfinite(number) and number > 0):
-        raise ValueError
-    return number
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -232,42 +193,18 @@ def parse_arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def complain(message: str) -> None:
-    """Say in one line why the run fails."""
-    print(f"link_extractor: {message}", file=sys.stderr)
-
-
-def main() -> int:
-    """Run the command and return its exit code."""
-    arguments = parse_arguments()
-    try:
-        urls = read_urls(arguments.urls)
-    except OSError as error:
-        complain(f"cannot read {arguments.urls}: {error.strerror}")
-        return 2
-    except UnicodeDecodeError:
-        complain(f"cannot read {arguments.urls}: not UTF-8 text")
-        return 2
-
+async def main(arguments: argparse.Namespace) -> int:
+    """Extract, tell what was done, be it cut short, and return the exit code."""
+    urls = read_urls(arguments.urls)
     tally = Tally()
-    exit_code = None
     start = time.perf_counter()
     try:
-        asyncio.run(extract(urls, arguments.output, arguments.concurrency, arguments.timeout, tally))
-    except* KeyboardInterrupt:
-        complain("interrupted")
-        exit_code = 130
-    except* OutputError as failures:
-        first = failures.exceptions[0]
-        assert isinstance(first, OutputError)
-        complain(str(first))
-        exit_code = first.exit_code
-    if exit_code != 2:
-        print(tally.summary(time.perf_counter() - start))
-    if exit_code is None:
-        exit_code = 0 if tally.fetched else 1
-    return exit_code
+        await extract(urls, arguments.output, arguments.concurrency, arguments.timeout, tally)
+    finally:
+        if tally.started:
+            print(tally.summary(time.perf_counter() - start))
+    return PARTLY_FAILED if tally.failures else DONE
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run("link_extractor", main(parse_arguments())))
