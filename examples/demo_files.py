@@ -138,9 +138,9 @@ def unobtainable_files() -> list[File]:
 class DemoFiles:
     """The site, served while the `async with` block runs; port 0 takes any free one.
 
-    It counts what was asked for: `requests` by path, `starts` with the offset that each answer of a path began at, and
-    `most_at_once`. `before_piece` is awaited before each piece of a file is sent, with the piece's size: whoever sets
-    it can watch and hold up what the site sends.
+    It counts what it is asked for: `requests` by path, `starts` with the offset that each answer of a path began at,
+    `at_once` how many answers are being given, and `most_at_once` have been. `before_piece` is awaited before each
+    piece of a file is sent, with the piece's size: whoever sets it can watch and hold up what the site sends.
     """
 
     # The first answer falls silent, which only a time-out ends: it isn't among the others.
@@ -154,12 +154,16 @@ class DemoFiles:
         self._closing = asyncio.Event()
         self.forget_requests()
 
+    def add(self, file: File) -> None:
+        """Serve one file more, which the page doesn't link to."""
+        self._by_path[file.path] = file
+
     def forget_requests(self) -> None:
         """Be as on the first day: nothing was asked for yet."""
         self.requests: Counter[str] = Counter()
         self.starts: defaultdict[str, list[int]] = defaultdict(list)
         self.most_at_once = 0
-        self._at_once = 0
+        self.at_once = 0
 
     @property
     def base(self) -> str:
@@ -207,14 +211,14 @@ class DemoFiles:
         file = self._by_path.get(path)
         if file is None:
             return web.Response(status=404)
-        self._at_once += 1
-        self.most_at_once = max(self.most_at_once, self._at_once)
+        self.at_once += 1
+        self.most_at_once = max(self.most_at_once, self.at_once)
         try:
             return await self._serve(request, file, self.requests[path])
         except ConnectionError:  # the client has gone
             return hang_up(request, web.Response())
         finally:
-            self._at_once -= 1
+            self.at_once -= 1
 
     def _page(self) -> str:
         links = [f'<a href="{quote(file.name)}">{html.escape(file.name)}</a>' for file in self.files]

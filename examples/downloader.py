@@ -163,10 +163,8 @@ class Downloader:
                 if await self._fetch_rest(url, file):
                     return
             except PassingError as error:
-                if file.size > furthest:
-                    furthest = file.size
-                    failures = 0
-                failures += 1
+                failures = 0 if file.size > furthest else failures + 1
+                furthest = max(furthest, file.size)
                 if failures == self.attempts:
                     raise
                 pause = max(pause_after(failures, self.pause), error.pause)
@@ -220,11 +218,11 @@ class Downloader:
 
 
 def pause_after(failures: int, first_pause: float) -> float:
-    """Tell how long to wait after so many failures: about twice as long after each.
+    """Tell how long to wait after so many failures in a row: from the second on, about twice as long after each.
 
     Some of it is left to chance, so that clients which were turned away together don't come back together.
     """
-    return first_pause * 2 ** min(failures - 1, 10) * random.uniform(0.5, 1)
+    return first_pause * 2.0 ** min(max(failures - 1, 0), 10) * random.uniform(0.5, 1)
 
 
 def range_after(file: PartialFile) -> dict[str, str]:

@@ -76,14 +76,20 @@ class PartialFile:
         try:
             await in_thread(self._open)
         except BaseException:
-            await in_thread(self._close)
+            with suppress(FileError):
+                await in_thread(self._close)
             raise
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        await in_thread(self._close)
+        try:
+            await in_thread(self._close)
+        except FileError:
+            # It mustn't take the place of what ended the block, least of all of a cancellation.
+            if error is None:
+                raise
 
     @property
     def is_whole(self) -> bool:
