@@ -11,77 +11,35 @@ fetched once. Each link is appended to `links.tsv` as `page<TAB>link`, where the
 is absolute. A link that a page repeats is written once. A page that can't be used is reported on stderr with its cause,
 and the others go on.
 
-Exit code: 0; 1 when no page could be fetched or the output couldn't be written; 2 when a file can't be opened or the
-command line is wrong; 130 after Ctrl-C, with everything written that had been fetched.
+Exit code: 0; 1 when a page couldn't be used, or the output not be written; 2 when a file can't be opened or the command
+line is wrong; 130 after Ctrl-C, with everything written that had been fetched.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import math
 import os
 import sys
 import time
 from collections import Counter
 from dataclasses import dataclass, field
-from html.parser import HTMLParser
 from pathlib import Path
 from types import TracebackType
 from typing import Any
-from urllib.parse import urljoin, urlsplit
 
 import aiofiles
 import aiohttp
+from command_line import DONE, PARTLY_FAILED, WRONG_USE, ProgramError, count, read_urls, run, seconds
 from tqdm import tqdm
-
-HTML_TYPES = frozenset({"text/html", "application/xhtml+xml"})
-
-# How far into a page HTML lets its <meta> charset stand.
-META_CHARSET_BYTES = 1024
-
-WITHOUT_BREAKS = str.maketrans("", "", "\t\n\r")
-
-# The first entry that fits an exception names it, so subclasses stand before their bases.
-CAUSES: tuple[tuple[type[Exception], str], ...] = (
-    (aiohttp.TooManyRedirects, "too many redirects"),
-    (aiohttp.RedirectClientError, "bad redirect"),
-    (aiohttp.NonHttpUrlClientError, "bad URL"),
-    (aiohttp.InvalidURL, "bad URL"),
-    (TimeoutError, "timed out"),
-    (aiohttp.ClientSSLError, "TLS failed"),
-    (aiohttp.ClientConnectorDNSError, "host not found"),
-    (aiohttp.ClientConnectorError, "cannot connect"),
-    (aiohttp.ServerDisconnectedError, "connection closed early"),
-    (aiohttp.ClientPayloadError, "connection closed early"),
-    (OSError, "connection closed early"),
-    (aiohttp.ClientError, "bad response"),
-    # aiohttp lets the idna codec's UnicodeError through for host names that can't be encoded.
-    (ValueError, "bad URL"),
-)
-
-
-class PageError(Exception):
-    """A page that can't be used: the cause, which failures are counted by, and what else is known."""
-
-    def __init__(self, cause: str, detail: str = "") -> None:
-        super().__init__(f"{cause} ({detail})" if detail else cause)
-        self.cause = cause
-
-
-class OutputError(Exception):
-    """The output file failed, and with it the whole run."""
-
-    def __init__(self, message: str, exit_code: int) -> None:
-        super().__init__(message)
-        self.exit_code = exit_code
+from web_pages import HTML_TYPES, PageError, decode, extract_links, is_fetchable, page_error_of
 
 
 @dataclass
 class Tally:
     """What a run has done so far; still right when the run is cut short."""
 
-    event_loop: str = "no event loop"
+    started: bool = False  # not before the output could be opened
     fetched: int = 0
     links: int = 0
     failures: Counter[str] = field(default_factory=Counter)
@@ -92,116 +50,10 @@ class Tally:
             f"{number} {noun}{'' if number == 1 else 's'}"
             for number, noun in ((self.fetched, "page"), (self.links, "link"), (self.failures.total(), "failure"))
         )
-        lines = [f"{pages} fetched, {links} found, {failures} in {seconds:.3f} seconds on {self.event_loop}"]
+        lines = [f"{pages} fetched, {links} found, {failures} in {seconds:.3f} seconds"]
         by_cause = sorted(self.failures.items(), key=lambda item: (-item[1], item[0]))
         lines += [f"{count:6}  {cause}" for cause, count in by_cause]
         return "\n".join(lines)
-
-
-class HrefCollector(HTMLParser):
-    """Collects the `href` of every tag of a page, and apart from them that of its `<base>`."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.hrefs: list[str] = []
-        self.base: str | None = None
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Keep the tag's `href`: the first, where a tag has two."""
-        href = next((value for name, value in attrs if name == "href"), None)
-        if href is None:
-            return
-        if tag != "base":
-            self.hrefs.append(href)
-        elif self.base is None:
-            self.base = href
-
-
-class MetaCharset(HTMLParser):
-    """Finds the charset that a page declares in a `<meta>` tag."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.charset: str | None = None
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Take `<meta charset="…">`, or the older `<meta http-equiv="Content-Type" content="…; charset=…">`."""
-        if tag != "meta" or self.charset is not None:
-            return
-        values = {name: (value or "").strip() for name, value in attrs}
-        if values.get("charset"):
-            self.charset = values["charset"]
-        elif values.get("http-equiv", "").lower() == "content-type":
-            _, _, rest = values.get("content", "").lower().partition("charset")
-            self.charset = rest.partition(";")[0].strip(" ='\"") or None
-
-
-def declared_charset(body: bytes) -> str | None:
-    """Tell the charset that a page's beginning declares, if any."""
-    parser = MetaCharset()
-    parser.feed(body[:META_CHARSET_BYTES].decode("latin-1"))
-    charset = parser.charset
-    # The declaration could be read as ASCII, so it can't stand in UTF-16: HTML has it mean UTF-8.
-    return "utf-8" if charset and charset.lower().startswith("utf-16") else charset
-
-
-def decode(body: bytes, header_charset: str | None) -> str:
-    """Decode a page: by its Content-Type header, else by what it declares itself, else as UTF-8."""
-    charset = header_charset or declared_charset(body) or "utf-8"
-    try:
-        return body.decode(charset)
-    except UnicodeError:
-        raise PageError("bad encoding", f"not {charset}") from None
-    except (LookupError, ValueError):
-        raise PageError("bad encoding", f"unknown charset {charset!r}") from None
-
-
-def resolve(base: str, href: str) -> str | None:
-    """Make a link absolute. None for an empty one and for what isn't a URL at all."""
-    # HTML strips a URL and drops the line breaks and tabs inside it; one of those would also break an output line.
-    href = href.strip(" \t\n\r\f").translate(WITHOUT_BREAKS)
-    if not href:
-        return None
-    try:
-        return urljoin(base, href)
-    except ValueError:
-        return None
-
-
-def extract_links(page_url: str, html: str) -> list[str]:
-    """List the links of a page once each, absolute, in the order in which they stand there.
-
-    They are relative to the page's `<base>`, wherever in the page it stands. A `<base>` is no link itself.
-    """
-    parser = HrefCollector()
-    parser.feed(html)
-    parser.close()
-    base = resolve(page_url, parser.base or "")
-    if base is None or urlsplit(base).scheme not in ("http", "https"):
-        base = page_url
-    resolved = (resolve(base, href) for href in parser.hrefs)
-    return list(dict.fromkeys(link for link in resolved if link is not None))
-
-
-def is_fetchable(url: str) -> bool:
-    """Tell whether this is an http or https URL with a host, and nothing in it that would break an output line."""
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return False
-    return parts.scheme in ("http", "https") and bool(parts.hostname) and url.isprintable() and " " not in url
-
-
-def page_error_of(error: Exception) -> PageError:
-    """Name the cause of what went wrong between asking for a page and having all of it."""
-    if isinstance(error, aiohttp.ClientConnectorError) and isinstance(error.os_error, ConnectionRefusedError):
-        return PageError("connection refused")
-    # aiohttp reports a body that can't be decompressed as it does one that ends early; only the cause differs.
-    if isinstance(error, aiohttp.ClientPayloadError) and "content-encoding" in f"{error} {error.__cause__}".lower():
-        return PageError("bad response", "not compressed as its header says")
-    cause = next(cause for kind, cause in CAUSES if isinstance(error, kind))
-    told_by_the_cause = cause in ("too many redirects", "bad URL", "timed out")
-    return PageError(cause, "" if told_by_the_cause else " ".join(str(error).split()))
 
 
 async def fetch(session: aiohttp.ClientSession, url: str) -> tuple[str, str]:
@@ -222,11 +74,7 @@ async def fetch(session: aiohttp.ClientSession, url: str) -> tuple[str, str]:
 
 async def links_of(session: aiohttp.ClientSession, url: str) -> list[str]:
     """Fetch one page and list its links."""
-    final_url, html = await fetch(session, url)
-    try:
-        return extract_links(final_url, html)
-    except AssertionError as error:  # how html.parser gives up on a marked section such as <![X[
-        raise PageError("malformed HTML", str(error)) from error
+    return extract_links(*await fetch(session, url))
 
 
 class LinkFile:
@@ -251,7 +99,7 @@ class LinkFile:
             # A charset such as unicode_escape can put lone surrogates into a link, which UTF-8 has no bytes for.
             self._file = await aiofiles.open(self._path, "a", encoding="utf-8", errors="backslashreplace", newline="\n")
         except OSError as error:
-            raise OutputError(f"cannot open {self._path}: {error.strerror}", exit_code=2) from error
+            raise ProgramError(f"cannot open {self._path}: {error.strerror}", WRONG_USE) from error
         return self
 
     async def __aexit__(
@@ -288,7 +136,7 @@ class LinkFile:
 
     def _check(self) -> None:
         if self._failure:
-            raise OutputError(f"cannot write {self._path}: {self._failure.strerror}", exit_code=1) from self._failure
+            raise ProgramError(f"cannot write {self._path}: {self._failure.strerror}", PARTLY_FAILED) from self._failure
 
 
 def ends_mid_line(path: Path) -> bool:
@@ -300,16 +148,8 @@ def ends_mid_line(path: Path) -> bool:
         return file.read() != b"\n"
 
 
-def name_of_running_loop() -> str:
-    """Name the event loop by its class: `ioxide.Loop`, or `asyncio's …` for one that comes with Python."""
-    kind = type(asyncio.get_running_loop())
-    owner = "asyncio's " if kind.__module__.partition(".")[0] == "asyncio" else f"{kind.__module__}."
-    return owner + kind.__qualname__
-
-
 async def extract(urls: list[str], output: Path, concurrency: int, timeout: float, tally: Tally) -> None:
     """Fetch every page, `concurrency` of them at a time, and append their links to the output."""
-    tally.event_loop = name_of_running_loop()
     waiting = iter(urls)  # shared: each worker takes the next URL when it is done with its last
 
     async def work() -> None:
@@ -334,34 +174,11 @@ async def extract(urls: list[str], output: Path, concurrency: int, timeout: floa
             cookie_jar=aiohttp.DummyCookieJar(),
         ) as session,
     ):
+        tally.started = True
         with tqdm(total=len(urls), unit="page", file=sys.stderr, disable=None) as progress:
             async with asyncio.TaskGroup() as workers:
                 for _ in range(min(concurrency, len(urls))):
                     workers.create_task(work())
-
-
-def read_urls(path: Path) -> list[str]:
-    """Read the URLs of a file in their order, each once."""
-    # utf-8-sig: some editors open a file with a byte order mark, which isn't part of the first URL.
-    with path.open(encoding="utf-8-sig") as file:
-        lines = [line.strip() for line in file]
-    return list(dict.fromkeys(line for line in lines if line and not line.startswith("#")))
-
-
-def count(text: str) -> int:
-    """Read a whole number of at least 1 from the command line."""
-    number = int(text)
-    if number < 1:
-        raise ValueError
-    return number
-
-
-def seconds(text: str) -> float:
-    """Read a time above zero from the command line."""
-    number = float(text)
-    if not (math.isfinite(number) and number > 0):
-        raise ValueError
-    return number
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -376,42 +193,18 @@ def parse_arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def complain(message: str) -> None:
-    """Say in one line why the run fails."""
-    print(f"link_extractor: {message}", file=sys.stderr)
-
-
-def main() -> int:
-    """Run the command and return its exit code."""
-    arguments = parse_arguments()
-    try:
-        urls = read_urls(arguments.urls)
-    except OSError as error:
-        complain(f"cannot read {arguments.urls}: {error.strerror}")
-        return 2
-    except UnicodeDecodeError:
-        complain(f"cannot read {arguments.urls}: not UTF-8 text")
-        return 2
-
+async def main(arguments: argparse.Namespace) -> int:
+    """Extract, tell what was done, be it cut short, and return the exit code."""
+    urls = read_urls(arguments.urls)
     tally = Tally()
-    exit_code = None
     start = time.perf_counter()
     try:
-        asyncio.run(extract(urls, arguments.output, arguments.concurrency, arguments.timeout, tally))
-    except* KeyboardInterrupt:
-        complain("interrupted")
-        exit_code = 130
-    except* OutputError as failures:
-        first = failures.exceptions[0]
-        assert isinstance(first, OutputError)
-        complain(str(first))
-        exit_code = first.exit_code
-    if exit_code != 2:
-        print(tally.summary(time.perf_counter() - start))
-    if exit_code is None:
-        exit_code = 0 if tally.fetched else 1
-    return exit_code
+        await extract(urls, arguments.output, arguments.concurrency, arguments.timeout, tally)
+    finally:
+        if tally.started:
+            print(tally.summary(time.perf_counter() - start))
+    return PARTLY_FAILED if tally.failures else DONE
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run("link_extractor", main(parse_arguments())))

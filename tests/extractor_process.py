@@ -1,24 +1,13 @@
-"""The link extractor of the examples as its users run it: a process of its own, on either loop.
-
-`python examples/link_extractor.py` is asyncio's, `python -m ioxide examples/link_extractor.py` ioxide's.
-"""
+"""The link extractor of the examples as its users run it: its files, and what it makes of them."""
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
+from program_process import Finished, Program
 
-# A warning about something left open lands on stderr, where the tests expect nothing but failures.
-PYTHON = [sys.executable, "-W", "always::ResourceWarning"]
-LAUNCHERS = {"asyncio": PYTHON, "ioxide": [*PYTHON, "-m", "ioxide"]}
-LOOP_NAMES = {"asyncio": "asyncio's _UnixSelectorEventLoop", "ioxide": "ioxide."}
-
-# Time-outs that only a hang reaches.
-PATIENCE = 100
+# A time-out that only a hang reaches.
 PAGE_PATIENCE = ["--timeout", "60"]
 
 
@@ -26,10 +15,21 @@ PAGE_PATIENCE = ["--timeout", "60"]
 class Extraction:
     """One run of the extractor as a process."""
 
-    exit_code: int
-    stdout: str
-    stderr: str
+    finished: Finished
     text: str
+
+    @property
+    def exit_code(self) -> int:
+        return self.finished.exit_code
+
+    @property
+    def stdout(self) -> str:
+        return self.finished.stdout
+
+    @property
+    def messages(self) -> list[str]:
+        """The lines of stderr after the one that names the loop."""
+        return self.finished.messages
 
     @property
     def pairs(self) -> list[tuple[str, ...]]:
@@ -40,7 +40,7 @@ class Extraction:
     @property
     def causes(self) -> dict[str, str]:
         """What stderr says of each URL, without the details."""
-        reports = [line.split(": ", 1) for line in self.stderr.splitlines()]
+        reports = [line.split(": ", 1) for line in self.messages]
         assert len({url for url, _ in reports}) == len(reports)
         return {url: cause.partition(" (")[0] for url, cause in reports}
 
@@ -57,25 +57,22 @@ class Extractor:
     """Runs the extractor on one of the two loops, with its files in a directory of the test's own."""
 
     def __init__(self, loop_name: str, directory: Path) -> None:
-        self.loop_name = loop_name
+        self.program = Program("link_extractor", loop_name)
         self.urls = directory / "urls.txt"
         self.output = directory / "links.tsv"
 
-    def command(self, urls: list[str], *options: str) -> list[str]:
-        """Write the URL file and tell the command for it."""
+    def write_urls(self, urls: list[str]) -> None:
         self.urls.write_text("".join(f"{url}\n" for url in urls), encoding="utf-8")
-        return self.bare_command(str(self.urls), str(self.output), *options)
 
-    def bare_command(self, *arguments: str) -> list[str]:
-        return [*LAUNCHERS[self.loop_name], str(EXAMPLES / "link_extractor.py"), *arguments]
-
-    def run(self, command: list[str]) -> Extraction:
-        finished = subprocess.run(command, capture_output=True, encoding="utf-8", timeout=PATIENCE, check=False)
-        return self.extraction(finished.returncode, finished.stdout, finished.stderr)
-
-    def extraction(self, exit_code: int, stdout: str, stderr: str) -> Extraction:
+    def extraction(self, finished: Finished) -> Extraction:
+        """Pair what the process left with what stands in its output."""
         text = self.output.read_bytes().decode("utf-8") if self.output.is_file() else ""
-        return Extraction(exit_code, stdout, stderr, text)
+        return Extraction(finished, text)
+
+    def run(self, *options: str) -> Extraction:
+        """Run it on the URL file as it is."""
+        return self.extraction(self.program.run(self.urls, self.output, *options))
 
     def __call__(self, urls: list[str], *options: str) -> Extraction:
-        return self.run(self.command(urls, *PAGE_PATIENCE, *options))
+        self.write_urls(urls)
+        return self.run(*PAGE_PATIENCE, *options)

@@ -13,7 +13,7 @@ import demo
 import pytest
 from background_sites import in_background
 from demo_site import DemoSite
-from extractor_process import EXAMPLES, LOOP_NAMES, PATIENCE
+from program_process import EXAMPLES, LOOP_NAMES, PATIENCE
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +48,8 @@ def test_the_demo_succeeds() -> None:
     ("program", "complaint"),
     [
         (
-            "import runpy, sys; sys.argv = sys.argv[1:]; runpy.run_path(sys.argv[0], run_name='__main__')",
+            "import os, runpy, sys; sys.argv = sys.argv[1:]; sys.path.insert(0, os.path.dirname(sys.argv[0])); "
+            "runpy.run_path(sys.argv[0], run_name='__main__')",
             "ran on asyncio's _UnixSelectorEventLoop instead of ioxide.",
         ),
         ("raise SystemExit('no loop here')", "the extractor ended with exit code 1 and said:\nno loop here"),

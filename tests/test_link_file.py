@@ -9,6 +9,7 @@ from typing import Any
 
 import link_extractor
 import pytest
+from command_line import ProgramError
 
 Run = Callable[[Coroutine[Any, Any, None]], None]
 
@@ -61,7 +62,7 @@ def test_an_append_to_a_full_disk_fails(run: Run) -> None:
         async with link_extractor.LinkFile(Path("/dev/full")) as link_file:
             await link_file.append("page", ["link"])
 
-    with pytest.raises(link_extractor.OutputError, match="cannot write /dev/full: No space left on device") as raised:
+    with pytest.raises(ProgramError, match="cannot write /dev/full: No space left on device") as raised:
         run(append())
     assert raised.value.exit_code == 1
 
@@ -75,7 +76,7 @@ def test_a_cancelled_append_to_a_full_disk_still_fails_the_file(run: Run) -> Non
             with pytest.raises(asyncio.CancelledError):
                 await task
 
-    with pytest.raises(link_extractor.OutputError, match="cannot write /dev/full: No space left on device"):
+    with pytest.raises(ProgramError, match="cannot write /dev/full: No space left on device"):
         run(cancel())
 
 

@@ -1,9 +1,9 @@
-"""How the link extractor finds the links of a page: which URLs it fetches, how it decodes a page, what a link is."""
+"""How the examples find the links of a page: which URLs they fetch, how they decode a page, what a link is."""
 
 from __future__ import annotations
 
-import link_extractor
 import pytest
+import web_pages
 
 PAGE = "http://127.0.0.1/folder/page.html?q=1"
 
@@ -24,7 +24,7 @@ PAGE = "http://127.0.0.1/folder/page.html?q=1"
     ],
 )
 def test_a_link_is_made_absolute(html: str, links: list[str]) -> None:
-    assert link_extractor.extract_links(PAGE, html) == links
+    assert web_pages.extract_links(PAGE, html) == links
 
 
 @pytest.mark.parametrize(
@@ -49,7 +49,7 @@ def test_a_link_is_made_absolute(html: str, links: list[str]) -> None:
     ],
 )
 def test_an_href_is_found_however_it_is_written(tag: str) -> None:
-    assert link_extractor.extract_links(PAGE, tag) == ["http://127.0.0.1/x"]
+    assert web_pages.extract_links(PAGE, tag) == ["http://127.0.0.1/x"]
 
 
 @pytest.mark.parametrize(
@@ -71,17 +71,17 @@ def test_an_href_is_found_however_it_is_written(tag: str) -> None:
     ],
 )
 def test_what_is_no_link_is_left_out(html: str) -> None:
-    assert link_extractor.extract_links(PAGE, html) == []
+    assert web_pages.extract_links(PAGE, html) == []
 
 
 def test_a_link_that_cannot_be_parsed_does_not_cost_the_others() -> None:
     html = '<a href="/before"><a href="http://[/"><a href="/after">'
-    assert link_extractor.extract_links(PAGE, html) == ["http://127.0.0.1/before", "http://127.0.0.1/after"]
+    assert web_pages.extract_links(PAGE, html) == ["http://127.0.0.1/before", "http://127.0.0.1/after"]
 
 
 def test_entities_in_links_are_decoded_and_other_ampersands_kept() -> None:
     html = '<a href="/?a=1&amp;b=&quot;2&quot;&c=3"><a href="/caf&eacute;/&#x65e5;">'
-    assert link_extractor.extract_links(PAGE, html) == ['http://127.0.0.1/?a=1&b="2"&c=3', "http://127.0.0.1/café/日"]
+    assert web_pages.extract_links(PAGE, html) == ['http://127.0.0.1/?a=1&b="2"&c=3', "http://127.0.0.1/café/日"]
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ def test_entities_in_links_are_decoded_and_other_ampersands_kept() -> None:
 )
 def test_links_are_relative_to_the_first_usable_base(base: str, link: str) -> None:
     for html in (f'{base}<a href="x">', f'<a href="x">{base}'):
-        assert link_extractor.extract_links(PAGE, html) == [link]
+        assert web_pages.extract_links(PAGE, html) == [link]
 
 
 @pytest.mark.parametrize(
@@ -121,7 +121,7 @@ def test_links_are_relative_to_the_first_usable_base(base: str, link: str) -> No
 def test_a_page_is_decoded_by_header_then_meta_then_as_utf_8(
     body: bytes, header_charset: str | None, text: str
 ) -> None:
-    assert link_extractor.decode(body, header_charset) == text
+    assert web_pages.decode(body, header_charset) == text
 
 
 @pytest.mark.parametrize(
@@ -129,7 +129,13 @@ def test_a_page_is_decoded_by_header_then_meta_then_as_utf_8(
 )
 def test_the_older_meta_declares_a_charset_too(content: str) -> None:
     body = f'<meta http-equiv="Content-Type" content="{content}">é'.encode("latin-1")
-    assert link_extractor.decode(body, None).endswith("é")
+    assert web_pages.decode(body, None).endswith("é")
+
+
+def test_markup_that_the_parser_refuses_does_not_hide_the_charset_before_it() -> None:
+    body = '<meta charset="latin-1"><![no-such-section[x]]>é'.encode("latin-1")
+    assert web_pages.decode(body, None).endswith("é")
+    assert web_pages.decode(b"<![no-such-section[x]]>", None) == "<![no-such-section[x]]>"
 
 
 @pytest.mark.parametrize(
@@ -145,8 +151,8 @@ def test_the_older_meta_declares_a_charset_too(content: str) -> None:
     ],
 )
 def test_what_cannot_be_decoded_is_a_failure(body: bytes, header_charset: str | None) -> None:
-    with pytest.raises(link_extractor.PageError) as raised:
-        link_extractor.decode(body, header_charset)
+    with pytest.raises(web_pages.PageError) as raised:
+        web_pages.decode(body, header_charset)
     assert raised.value.cause == "bad encoding"
 
 
@@ -154,7 +160,7 @@ def test_what_cannot_be_decoded_is_a_failure(body: bytes, header_charset: str | 
     "url", ["http://a/", "https://a", "HTTP://a/", "http://a:80/?q#f", "http://[::1]/", "http://é/"]
 )
 def test_a_web_address_can_be_fetched(url: str) -> None:
-    assert link_extractor.is_fetchable(url)
+    assert web_pages.is_fetchable(url)
 
 
 @pytest.mark.parametrize(
@@ -174,4 +180,4 @@ def test_a_web_address_can_be_fetched(url: str) -> None:
     ],
 )
 def test_what_is_no_web_address_cannot_be_fetched(url: str) -> None:
-    assert not link_extractor.is_fetchable(url)
+    assert not web_pages.is_fetchable(url)
