@@ -42,7 +42,7 @@ class Delivery(Enum):
 class Page:
     """What one path answers, and what a crawler has to make of it.
 
-    `links` has each link as it is written on the page, and the URL that it means: None when there is nothing to fetch. A
+    `links` has each link as it is written on the page, and the URL that it means, if it is one that can be fetched. A
     redirect has both in `location`.
     """
 

@@ -22,6 +22,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import termios
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -121,6 +122,7 @@ class Program:
     def run_on_a_terminal(self, *arguments: str | Path) -> tuple[Finished, str]:
         """Run the program with a terminal as its stderr, and tell apart what it showed there, with all its escapes."""
         our_end, its_end = os.openpty()
+        termios.tcsetwinsize(our_end, (24, 80))
         shown = b""
         with open(our_end, "rb", buffering=0) as screen, self._process(its_end, *arguments) as process:
             os.close(its_end)
