@@ -29,6 +29,7 @@ from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Never
 
 import aiohttp
 from busyness import Busyness
@@ -81,21 +82,14 @@ class Crawl:
         self._frontier: asyncio.PriorityQueue[tuple[int, int, str]] = asyncio.PriorityQueue()
         self._order = itertools.count()
 
-    async def run(self, progress: tqdm[None]) -> None:
+    async def run(self, progress: tqdm[Never]) -> None:
         """Fetch whatever is to be reached from the start and isn't known yet."""
         self._reach(self._options.start, 0, 0)
-        failure: BaseException | None = None
-        try:
-            async with asyncio.TaskGroup() as group:
-                workers = [group.create_task(self._work(progress)) for _ in range(self._options.concurrency)]
-                await self._frontier.join()
-                for worker in workers:
-                    worker.cancel()
-        except* ProgramError as errors:
-            failure = errors.exceptions[0]
-            assert isinstance(failure, ProgramError)
-        if failure is not None:
-            raise failure
+        async with asyncio.TaskGroup() as group:
+            workers = [group.create_task(self._work(progress)) for _ in range(self._options.concurrency)]
+            await self._frontier.join()
+            for worker in workers:
+                worker.cancel()
         self._fail_endless_redirects()
         depths = {url: depth for url, (depth, _) in self.ways.items()}
         await self._store.settle({**self._store.records, **self.records}.values(), depths)
@@ -133,7 +127,7 @@ class Crawl:
             return [(record.location, depth, redirects + 1)]
         return [(link, depth + 1, 0) for link in record.links]
 
-    async def _work(self, progress: tqdm[None]) -> None:
+    async def _work(self, progress: tqdm[Never]) -> None:
         while True:
             _, _, url = await self._frontier.get()
             self.busyness.change(1, dry=self._frontier.empty())
@@ -257,8 +251,7 @@ async def crawl(options: Options) -> int:
     ):
         this = Crawl(options, session, store)
         try:
-            progress: tqdm[None] = tqdm(unit="page", file=sys.stderr, disable=None)
-            with progress:
+            with tqdm(unit="page", file=sys.stderr, disable=None) as progress:
                 await this.run(progress)
         finally:
             print(summary(this, options, time.perf_counter() - begun))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
+from web_pages import is_fetchable
 from yarl import URL
 
 
@@ -19,11 +20,12 @@ def one_spelling(url: str) -> str | None:
     """
     try:
         spelled = URL(url)
-        if spelled.scheme not in ("http", "https") or not spelled.host:
-            return None
-        return f"{spelled.scheme}://{spelled.host_port_subcomponent}{spelled.raw_path_qs}"
     except ValueError:
         return None
+    if not spelled.host:
+        return None
+    spelling = f"{spelled.scheme}://{spelled.host_port_subcomponent}{spelled.raw_path_qs}"
+    return spelling if is_fetchable(spelling) else None
 
 
 def site_of(url: str) -> str:
