@@ -7,6 +7,7 @@ import random
 import signal
 import threading
 from collections import Counter
+from itertools import cycle
 from pathlib import Path
 
 import pytest
@@ -31,17 +32,18 @@ def crawler(request: pytest.FixtureRequest, tmp_path: Path) -> Crawler:
 class KillingSite:
     """Answers for a generated site, and sends a signal to the crawler the moment it has asked often enough."""
 
-    def __init__(self, number: signal.Signals) -> None:
+    def __init__(self) -> None:
         self.requests: Counter[str] = Counter()
         self._pages = {page.path: page for page in generated_pages("http://unused", PAGES, 0)}
-        self._signal = number
+        self._signal = signal.SIGKILL
         self._moment = 0
         self._process: Running | None = None
         self._started = threading.Event()
 
-    def arm(self, moment: int) -> None:
+    def arm(self, moment: int, number: signal.Signals = signal.SIGKILL) -> None:
         self.requests.clear()
         self._moment = moment
+        self._signal = number
         self._started.clear()
 
     def kill(self, process: Running) -> None:
@@ -69,16 +71,13 @@ def complete(directory: Path) -> dict[str, str]:
     return {"/" + record["url"].split("/", 3)[3]: record["file"] for record in records}
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
-def test_killed_at_ten_moments_it_loses_nothing_and_finishes_on_the_next_run(
-    crawler: Crawler, number: signal.Signals
-) -> None:
-    chance = random.Random(f"{number.name} {crawler.program.loop_name}")
-    site = KillingSite(number)
+def test_killed_at_ten_moments_it_loses_nothing_and_finishes_on_the_next_run(crawler: Crawler) -> None:
+    chance = random.Random(crawler.program.loop_name)
+    site = KillingSite()
     with in_background(answering(site.answer)) as origin:
         kept: dict[str, str] = {}
-        for _ in range(TIMES_KILLED):
-            site.arm(chance.randint(2, MOST_REQUESTS))
+        for _, number in zip(range(TIMES_KILLED), cycle((signal.SIGINT, signal.SIGKILL)), strict=False):
+            site.arm(chance.randint(2, MOST_REQUESTS), number)
             arguments = (f"{origin}/", crawler.directory, "9", "--concurrency", "4")
             with crawler.program.started(*arguments) as process:
                 site.kill(process)

@@ -22,7 +22,7 @@ from program_process import LOOPS, Finished, Program
 
 @pytest.fixture(params=LOOPS)
 def search(request: pytest.FixtureRequest, tmp_path: Path) -> Program:
-    return Program("search", request.param, tmp_path, development_mode=True)
+    return Program("search", request.param, tmp_path)
 
 
 @pytest.fixture(scope="module")
@@ -55,13 +55,16 @@ def found(done: Finished) -> list[str]:
     return ["/" + url.split("/", 3)[3] for url in urls]
 
 
-def test_all_pages_of_a_crawl_are_indexed_and_its_failures_are_not(search: Program, crawled: Path) -> None:
+@pytest.mark.parametrize("loop_name", LOOPS)
+def test_all_pages_of_a_crawl_are_indexed_and_its_failures_are_not(
+    loop_name: str, crawled: Path, tmp_path: Path
+) -> None:
+    search = Program("search", loop_name, tmp_path, development_mode=True)
     done = search.run("index", crawled, "index.db")
     lines = [json.loads(line) for line in (crawled / MANIFEST).read_text().splitlines()]
     pages = {line["url"]: line["depth"] for line in lines if line["outcome"] == "page"}
     assert (done.exit_code, done.messages, done.stdout) == (0, [], f"{len(pages)} pages indexed, 0 failed\n")
-    assert search.directory is not None
-    with sqlite3.connect(search.directory / "index.db") as database:
+    with sqlite3.connect(tmp_path / "index.db") as database:
         rows = database.execute("SELECT url, depth, title FROM pages").fetchall()
     database.close()
     assert {url: depth for url, depth, _ in rows} == pages
@@ -97,10 +100,17 @@ PAGES_TO_RANK = {
 }
 
 
-def test_the_best_page_is_first(search: Program, tmp_path: Path) -> None:
-    search.run("index", store(tmp_path / "pages", PAGES_TO_RANK), "index.db")
-    assert found(search.run("query", "index.db", "lighthouse")) == ["/title", "/often", "/plural", "/once"]
-    assert found(search.run("query", "index.db", "lighthouse", "--most", "2")) == ["/title", "/often"]
+@pytest.fixture(scope="module")
+def ranked(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An index of the pages to rank."""
+    directory = tmp_path_factory.mktemp("ranked")
+    Program("search", "asyncio", directory).run("index", store(directory / "pages", PAGES_TO_RANK), "index.db")
+    return directory / "index.db"
+
+
+def test_the_best_page_is_first(search: Program, ranked: Path) -> None:
+    assert found(search.run("query", ranked, "lighthouse")) == ["/title", "/often", "/plural", "/once"]
+    assert found(search.run("query", ranked, "lighthouse", "--most", "2")) == ["/title", "/often"]
 
 
 @pytest.mark.parametrize(
@@ -130,11 +140,8 @@ def test_the_best_page_is_first(search: Program, tmp_path: Path) -> None:
         "no-word",
     ],
 )
-def test_words_are_looked_for_as_they_stand(
-    search: Program, tmp_path: Path, words: list[str], paths: list[str]
-) -> None:
-    search.run("index", store(tmp_path / "pages", PAGES_TO_RANK), "index.db")
-    done = search.run("query", "index.db", *words)
+def test_words_are_looked_for_as_they_stand(search: Program, ranked: Path, words: list[str], paths: list[str]) -> None:
+    done = search.run("query", ranked, *words)
     if paths:
         assert found(done) == paths
     else:
@@ -207,8 +214,8 @@ def test_what_goes_wrong_is_told_in_one_line(
 
 
 @pytest.mark.parametrize("arguments", [(), ("index",), ("query", "index.db"), ("query", "i", "w", "--most", "0")])
-def test_wrong_use_is_told(search: Program, arguments: tuple[str, ...]) -> None:
-    done = search.run(*arguments)
+def test_wrong_use_is_told(arguments: tuple[str, ...]) -> None:
+    done = Program("search", "asyncio").run(*arguments)  # before there is a loop
     assert (done.exit_code, done.stdout) == (2, "")
     assert done.stderr.splitlines()[-1].startswith("search.py")
 
