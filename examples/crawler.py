@@ -257,6 +257,8 @@ async def crawl(options: Options) -> int:
             print(summary(this, options, time.perf_counter() - begun))
     reached = this.reached()
     if options.graph is not None:
+        if sys.stderr.isatty():  # thousands of pages take a while
+            print(f"drawing {len(reached)} URLs", file=sys.stderr)
         try:
             await asyncio.to_thread(draw, reached, options.graph)
         except OSError as error:
@@ -298,7 +300,12 @@ def parse_arguments() -> Options:
     add("--timeout", metavar="SECONDS", type=seconds, default=30.0, help="time for one page (default: 30)")
     add("--most-bytes", metavar="N", type=count, default=5_000_000, help="of one page (default: 5000000)")
     add("--any-site", action="store_true", help="follow links to other sites, too")
-    add("--graph", metavar="FILE", type=graph_file, help="draw the pages and their links as SVG")
+    add(
+        "--graph",
+        metavar="FILE",
+        type=graph_file,
+        help="draw the pages (blue), redirects (yellow), refused (grey), failed (red) as SVG",
+    )
     return Options(**vars(parser.parse_args()))
 
 

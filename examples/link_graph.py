@@ -20,7 +20,7 @@ LINK_COLOUR = "#c8c8c8"
 # With more nodes than this their names would cover each other.
 MOST_NAMES = 200
 # Sizes are in pixels. The picture grows with the root of the number of nodes, which keeps their distance.
-DISTANCE = 70
+DISTANCE = 110
 LEAST_SIZE = 400
 
 

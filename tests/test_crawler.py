@@ -186,6 +186,14 @@ def test_as_many_pages_are_fetched_at_a_time_as_asked_for(
     assert max(at_a_time) == bound
 
 
+def test_progress_is_shown_on_a_terminal_only(crawler: Crawler, site: DemoWeb, tmp_path: Path) -> None:
+    arguments = (f"{site.origin}/tree/", crawler.directory, "1", "--graph", tmp_path / "graph.svg")
+    _, shown = crawler.program.run_on_a_terminal(*arguments)
+    assert "5/5 [" in shown
+    assert shown.endswith("drawing 5 URLs\r\n")
+    assert crawler(f"{site.origin}/tree/", 1).records
+
+
 def test_other_sites_are_crawled_when_asked_for(crawler: Crawler, tmp_path: Path) -> None:
     async def answer_there(request: web.BaseRequest) -> web.Response:
         there.append(request.path)
