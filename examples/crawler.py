@@ -11,7 +11,7 @@ redirect is no step: where it leads has the same depth. A page is fetched once, 
 however they spell its URL. Links to other sites aren't followed, and robots.txt is obeyed.
 
 What is stored where stands in page_store.py. A second run with the same directory goes on where the first one was
-interrupted or killed: it fetches what is missing, tries again what failed, and may go deeper.
+interrupted or killed: it fetches what is missing, tries again what failed or was refused, and may go deeper.
 
 Exit code: 0; 1 when a page failed, which is told on stderr with its cause, or when the directory can't be written to; 2
 when the command line is wrong; 130 after Ctrl-C, with everything stored that had been fetched.
@@ -68,8 +68,9 @@ class Crawl:
 
     def __init__(self, options: Options, session: aiohttp.ClientSession, store: PageStore) -> None:
         self.busyness = Busyness(options.concurrency)
-        # What failed before is tried again.
-        self.records = {url: record for url, record in store.records.items() if record.outcome != FAILED}
+        # What failed or was refused before is tried again.
+        known = store.records.items()
+        self.records = {url: record for url, record in known if record.outcome in (PAGE, REDIRECT)}
         self.fetched: Counter[str] = Counter()
         self._options = options
         self._session = session
@@ -223,8 +224,8 @@ def summary(crawl: Crawl, options: Options, seconds: float) -> str:
     total = Counter(record.outcome for record in reached)
     before = len(reached) - crawl.fetched.total()
     lines = [
-        f"{total[PAGE]} pages, {total[REDIRECT]} redirects, {total[REFUSED]} refused by robots.txt, "
-        f"{total[FAILED]} failed ({before} of them known before) in {seconds:.3f} seconds"
+        f"{total[PAGE]} stored, {total[REDIRECT]} redirected, {total[REFUSED]} refused by robots.txt, "
+        f"{total[FAILED]} failed ({before} known before) in {seconds:.3f} seconds"
     ]
     causes = Counter(record.cause for record in reached if record.cause is not None)
     lines += [f"{number:6}  {cause}" for cause, number in sorted(causes.items(), key=lambda item: (-item[1], item[0]))]

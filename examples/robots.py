@@ -18,8 +18,8 @@ MOST_REDIRECTS = 5
 class Robots:
     """Asks each site once for its robots.txt, and answers from it.
 
-    The rules are those of Python's own parser: of several that fit a URL the first one counts, and `*` in a path is no
-    wildcard.
+    The rules are read by Python's own parser: of several that fit a URL the first one counts, and `*` in a path is no
+    wildcard. A `Crawl-delay`, which the RFC doesn't have, is not kept to.
     """
 
     def __init__(self, session: aiohttp.ClientSession, crawler: str) -> None:

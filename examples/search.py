@@ -116,7 +116,7 @@ async def index(directory: Path, path: Path) -> int:
                 await indexing.run(records)
     except* sqlite3.Error as errors:
         raise ProgramError(f"cannot write {path}: {errors.exceptions[0]}", PARTLY_FAILED) from errors
-    print(f"{len(records) - indexing.failed} pages indexed, {indexing.failed} failed")
+    print(f"{len(records) - indexing.failed} indexed, {indexing.failed} failed")
     return PARTLY_FAILED if indexing.failed else DONE
 
 

@@ -118,8 +118,8 @@ def test_the_summary_counts_outcomes_and_causes(crawl: Crawl, site: DemoWeb) -> 
     outcomes = walk(site.table(), 99).values()
     kinds = Counter(outcome.kind for outcome in outcomes)
     assert first_line(crawl.done) == (
-        f"{kinds['page']} pages, {kinds['redirect']} redirects, {kinds['refused']} refused by robots.txt, "
-        f"{kinds['failed']} failed (0 of them known before)"
+        f"{kinds['page']} stored, {kinds['redirect']} redirected, {kinds['refused']} refused by robots.txt, "
+        f"{kinds['failed']} failed (0 known before)"
     )
     by_cause = [line.split(maxsplit=1) for line in crawl.done.stdout.splitlines()[1:-1]]
     causes = Counter(outcome.cause for outcome in outcomes if outcome.cause)

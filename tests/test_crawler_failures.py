@@ -46,7 +46,7 @@ def test_a_site_that_refuses_connections_is_a_failure(crawler: Crawler) -> None:
         done = crawler.run(url)
     assert (done.exit_code, done.messages) == (1, [f"{url}: connection refused (asked for robots.txt)"])
     assert crawler.crawled().outcomes == {url: Outcome("failed", 0, "connection refused")}
-    assert first_line(done) == "0 pages, 0 redirects, 0 refused by robots.txt, 1 failed (0 of them known before)"
+    assert first_line(done) == "0 stored, 0 redirected, 0 refused by robots.txt, 1 failed (0 known before)"
 
 
 def test_a_server_that_speaks_no_http_is_a_failure(crawler: Crawler) -> None:

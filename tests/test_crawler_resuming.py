@@ -109,7 +109,7 @@ def test_a_crawl_that_is_done_is_not_done_again(crawler: Crawler) -> None:
         before = crawler(site.start_url)
         site.requests.clear()
         done = crawler.run(site.start_url)
-        assert first_line(done) == "30 pages, 0 redirects, 0 refused by robots.txt, 0 failed (30 of them known before)"
+        assert first_line(done) == "30 stored, 0 redirected, 0 refused by robots.txt, 0 failed (30 known before)"
         assert not site.requests
     assert (crawler.crawled().lines, crawler.crawled().files) == (before.lines, before.files)
 
@@ -125,21 +125,24 @@ def test_a_second_run_goes_deeper_and_no_page_is_fetched_twice(crawler: Crawler)
         assert len(site.requests) == 200
 
 
-def test_what_failed_is_tried_again(crawler: Crawler) -> None:
+def test_what_failed_or_was_refused_is_tried_again(crawler: Crawler) -> None:
     broken = True
 
     async def answer(request: web.BaseRequest) -> web.Response:
         asked.append(request.path)
-        status = 503 if broken and request.path == "/sometimes" else 200
-        return web.Response(text='<a href="/sometimes">', status=status, headers=HTML)
+        if request.path == "/robots.txt":
+            return web.Response(text=f"User-agent: *\nDisallow: {'/refused' if broken else ''}")
+        status = 503 if broken and request.path == "/failing" else 200
+        return web.Response(text='<a href="/failing"><a href="/refused">', status=status, headers=HTML)
 
     asked: list[str] = []
     with in_background(answering(answer)) as origin:
-        assert crawler.run(f"{origin}/").messages == [f"{origin}/sometimes: status 503"]
+        assert crawler.run(f"{origin}/").messages == [f"{origin}/failing: status 503"]
+        assert sorted(asked) == ["/", "/failing", "/robots.txt"]
         broken = False
         asked.clear()
         crawled = crawler(f"{origin}/")
-    assert asked == ["/robots.txt", "/sometimes"]
+    assert sorted(asked) == ["/failing", "/refused", "/robots.txt"]
     assert {outcome.kind for outcome in crawled.outcomes.values()} == {"page"}
 
 

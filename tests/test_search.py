@@ -63,7 +63,7 @@ def test_all_pages_of_a_crawl_are_indexed_and_its_failures_are_not(
     done = search.run("index", crawled, "index.db")
     lines = [json.loads(line) for line in (crawled / MANIFEST).read_text().splitlines()]
     pages = {line["url"]: line["depth"] for line in lines if line["outcome"] == "page"}
-    assert (done.exit_code, done.messages, done.stdout) == (0, [], f"{len(pages)} pages indexed, 0 failed\n")
+    assert (done.exit_code, done.messages, done.stdout) == (0, [], f"{len(pages)} indexed, 0 failed\n")
     with sqlite3.connect(tmp_path / "index.db") as database:
         rows = database.execute("SELECT url, depth, title FROM pages").fetchall()
     database.close()
@@ -157,7 +157,7 @@ def test_an_index_is_replaced_as_a_whole(search: Program, tmp_path: Path) -> Non
 def test_many_pages_are_indexed_in_batches(search: Program, tmp_path: Path) -> None:
     pages = {f"/{number}": f"<title>Number {number}</title><p>word number{number}" for number in range(333)}
     done = search.run("index", store(tmp_path / "pages", pages), "index.db")
-    assert done.stdout == "333 pages indexed, 0 failed\n"
+    assert done.stdout == "333 indexed, 0 failed\n"
     assert len(found(search.run("query", "index.db", "word", "--most", "999"))) == 333
     assert found(search.run("query", "index.db", "number217")) == ["/217"]
 
@@ -168,7 +168,7 @@ def test_a_page_that_cannot_be_read_is_told_and_the_others_are_indexed(search: P
     gone.unlink()
     spoiled.write_bytes(b"\xff")
     done = search.run("index", directory, "index.db")
-    assert (done.exit_code, done.stdout) == (1, "1 pages indexed, 2 failed\n")
+    assert (done.exit_code, done.stdout) == (1, "1 indexed, 2 failed\n")
     assert done.messages == [
         f"http://localhost/gone: cannot read {gone}: No such file or directory",
         f"http://localhost/spoiled: cannot read {spoiled}: not a page of the crawler's",
