@@ -12,8 +12,9 @@ MODULES_OF_NATIVES := test_buffered_proto test_context test_eager_task_factory t
     test_threads test_timeouts test_waitfor
 
 # Tests of what takes names out of asyncio: libraries, and whole programs.
-TESTS_OF_PROGRAMS := $(patsubst %,tests/test_%.py,aiofiles aiohttp aiosqlite anyio asyncpg httpx hypercorn link_extractor \
-    pytest_asyncio redis starting_tls streams subprocesses tutorials uvicorn websockets)
+TESTS_OF_PROGRAMS := $(patsubst %,tests/test_%.py,aiofiles aiohttp aiosqlite anyio asyncpg crawler crawler_resuming \
+    downloader downloader_resuming httpx hypercorn link_extractor pytest_asyncio redis search starting_tls streams \
+    subprocesses tour tutorials uvicorn websockets)
 
 # An absolute path: PyO3 would otherwise look for the interpreter of an activated environment.
 export PYO3_PYTHON := $(shell $(PYTHON) -c 'import sys; print(sys.executable)')

@@ -37,6 +37,11 @@ def test_the_output_shown_is_the_one_printed() -> None:
     assert f"{done.stderr}{done.stdout}```" in README
 
 
+def test_the_output_that_the_project_s_readme_shows_is_the_one_printed() -> None:
+    done = Program("chained", "ioxide").run("Ada", "Grace", "--step", "0.001")
+    assert f"{done.stderr}{done.stdout}```" in (EXAMPLES.parent / "README.md").read_text(encoding="utf-8")
+
+
 def test_every_link_leads_somewhere() -> None:
     for target in re.findall(r"\]\(([^)]+)\)", README):
         assert (EXAMPLES / target).exists()
