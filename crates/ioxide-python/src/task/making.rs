@@ -7,7 +7,7 @@ use pyo3::types::PyDict;
 
 use super::{State, Task};
 use crate::cpython::attached_cell::AttachedCell;
-use crate::cpython::{asyncio, context, coroutine};
+use crate::cpython::{asyncio, context, coroutine, free_list};
 use crate::event_loop::EventLoop;
 use crate::future::Future;
 
@@ -24,8 +24,10 @@ impl Task {
     ) -> PyResult<Bound<'py, Self>> {
         let state = state_of(coroutine, name, context)?;
         let future = Future::of_native_loop(event_loop)?;
-        let parts = PyClassInitializer::from(future).add_subclass(Self { state: AttachedCell::new(state) });
-        let task = Bound::new(event_loop.py(), parts)?;
+        let task = Self { state: AttachedCell::new(state) };
+        let task = free_list::make_derived(event_loop.py(), future, task, |future, task| {
+            Bound::new(event_loop.py(), PyClassInitializer::from(future).add_subclass(task))
+        })?;
         Self::schedule_first_step(&task)?;
         Ok(task)
     }
