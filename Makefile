@@ -16,11 +16,16 @@ TESTS_OF_PROGRAMS := $(patsubst %,tests/test_%.py,aiofiles aiohttp aiosqlite any
     downloader downloader_resuming httpx hypercorn link_extractor pytest_asyncio redis search starting_tls streams \
     subprocesses tour tutorials uvicorn websockets)
 
+# Extensions apart from the workspace, as other people's are. They find Python's functions in the interpreter that loads
+# them, and are built in one folder.
+EXTENSIONS := tests/extension examples/rust-extension benches/extension-peer
+BUILD_EXTENSION := PYO3_BUILD_EXTENSION_MODULE=1 CARGO_TARGET_DIR=target/extensions cargo --quiet
+
 # An absolute path: PyO3 would otherwise look for the interpreter of an activated environment.
 export PYO3_PYTHON := $(shell $(PYTHON) -c 'import sys; print(sys.executable)')
 
 .PHONY: help demo test test-rust test-loom test-python test-installed test-dev-mode test-cpython test-newer-pythons lint fmt \
-    wheel bench bench-rust bench-instructions clean
+    wheel bench bench-rust bench-runtimes bench-extensions bench-instructions clean
 
 help: ## lists the verbs
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -36,13 +41,13 @@ test-rust: ## runs the core crate's tests
 test-loom: ## checks what crosses threads, in every order
 	RUSTFLAGS="--cfg loom" cargo test --quiet --package ioxide --lib --target-dir target/loom loom
 
-test-python: $(BIN)/installed load-generator ## runs the tests of the Python package on PYTHON
+test-python: $(BIN)/installed load-generator rust-crawler extensions ## runs the tests of the Python package on PYTHON
 	$(BIN)/python -m pytest --numprocesses 2 $(TESTS)
 
 test-installed: $(BIN)/installed ## runs those of libraries and programs with everything of ioxide's under asyncio's names
 	IOXIDE_TESTS_INSTALLED=1 $(BIN)/python -m pytest --numprocesses 2 $(TESTS_OF_PROGRAMS) $(TESTS)
 
-test-dev-mode: $(BIN)/installed load-generator ## runs them in Python's development mode, where what is left open is an error
+test-dev-mode: $(BIN)/installed load-generator rust-crawler extensions ## runs them in Python's development mode, where what is left open is an error
 	PYTHONDEVMODE=1 PYTHONWARNINGS=error::ResourceWarning $(BIN)/python -m pytest --numprocesses 2 $(TESTS)
 
 test-cpython: $(BIN)/installed ## runs CPython's own asyncio tests on asyncio's loop and on ioxide's, and compares; ALONE=1
@@ -56,6 +61,10 @@ lint: $(BIN)/installed ## checks formatting, lints, types and stubs
 	$(BIN)/pip install --quiet --requirement tests/requirements-lint.txt --requirement benches/requirements.txt
 	cargo fmt --all --check
 	cargo clippy --quiet --workspace --all-targets -- -D warnings
+	set -e; for extension in $(EXTENSIONS); do \
+	    cargo fmt --manifest-path $$extension/Cargo.toml --check; \
+	    $(BUILD_EXTENSION) clippy --manifest-path $$extension/Cargo.toml -- -D warnings; \
+	done
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
@@ -64,6 +73,7 @@ lint: $(BIN)/installed ## checks formatting, lints, types and stubs
 fmt: $(VENV)/created ## formats everything
 	$(BIN)/pip install --quiet --requirement tests/requirements-lint.txt
 	cargo fmt --all
+	set -e; for extension in $(EXTENSIONS); do cargo fmt --manifest-path $$extension/Cargo.toml; done
 	$(BIN)/ruff check --fix-only --quiet
 	$(BIN)/ruff format
 
@@ -86,6 +96,12 @@ bench: $(BIN)/installed load-generator ## measures beside the peers, for an hour
 bench-rust: ## measures the core crate's parts
 	cargo bench --quiet --package ioxide
 
+bench-runtimes: ## measures the core crate's tasks, queues and locks beside other runtimes'; ONLY=lock selects
+	cd benches/runtimes && cargo run --quiet --release --target-dir ../../build/runtimes -- --bench $(ONLY)
+
+bench-extensions: $(BIN)/installed ## measures Rust futures awaited by Python, beside pyo3-async-runtimes with tokio
+	$(BIN)/python -m benches.extensions
+
 bench-instructions: $(BIN)/installed ## counts instructions (needs valgrind), against benches/instructions.json; UPDATE=1
 	$(BIN)/python -m benches.instructions $(if $(ONLY),--only '$(ONLY)') $(if $(UPDATE),--update)
 
@@ -106,5 +122,14 @@ $(BIN)/installed: $(VENV)/created FORCE
 load-generator:
 	cargo build --release --quiet --package ioxide-load
 
-.PHONY: FORCE load-generator
+# As the tests do it, which then find it up to date. So for the next.
+rust-crawler:
+	cargo build --quiet --package ioxide --example crawler
+
+extensions:
+	set -e; for extension in tests/extension examples/rust-extension; do \
+	    $(BUILD_EXTENSION) build --manifest-path $$extension/Cargo.toml; \
+	done
+
+.PHONY: FORCE load-generator rust-crawler extensions
 FORCE:

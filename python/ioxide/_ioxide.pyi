@@ -43,6 +43,7 @@ __all__ = [
     "_GatheringFuture",
     "__version__",
     "_live_tasks",
+    "_loop_api",
     "as_completed",
     "coroutine",
     "create_task",
@@ -63,6 +64,7 @@ _T = TypeVar("_T")
 _Ts = TypeVarTuple("_Ts")
 
 __version__: Final[str]
+_loop_api: Final[object]  # a capsule, which other extensions import
 
 @disjoint_base
 class EventLoop:

@@ -7,6 +7,7 @@ use pyo3::prelude::*;
 
 use crate::combinators::observer::Observer;
 use crate::combinators::timeout::Timeout;
+use crate::event_loop::guest::Guest;
 use crate::future::Future;
 use crate::handle::Handle;
 use crate::listener::Listener;
@@ -38,6 +39,10 @@ pub enum Item {
     Settle(Box<(Py<Future>, Py<PyAny>)>),
     /// A timeout whose time has come, unless it was rescheduled meanwhile.
     Expire(Py<Timeout>),
+    /// A guest that has asked for a turn.
+    Turn(Py<Guest>),
+    /// A guest that has something to poll for.
+    Poll(Py<Guest>),
 }
 
 impl Item {
@@ -58,6 +63,14 @@ impl Item {
             Self::Notify(told) => told.0.notify(told.1.bind(py).as_any()),
             Self::Settle(settled) => Future::finish_unless_cancelled(settled.0.bind(py), settled.1.bind(py).clone()),
             Self::Expire(timeout) => Timeout::expire(timeout.bind(py)),
+            Self::Turn(guest) => {
+                Guest::turn(guest.bind(py));
+                Ok(())
+            }
+            Self::Poll(guest) => {
+                Guest::poll(guest.bind(py));
+                Ok(())
+            }
         }
     }
 
@@ -87,6 +100,7 @@ impl Item {
             Self::Notify(told) => told.0.as_any().bind(py).clone(),
             Self::Settle(settled) => settled.0.bind(py).clone().into_any(),
             Self::Expire(timeout) => timeout.bind(py).clone().into_any(),
+            Self::Turn(guest) | Self::Poll(guest) => guest.bind(py).clone().into_any(),
         }
     }
 
@@ -102,6 +116,7 @@ impl Item {
             Self::Resume(operation) => operation.into_bound(py).into_any(),
             Self::Step(task) | Self::Wakeup(task) => task.into_bound(py).into_any(),
             Self::Expire(timeout) => timeout.into_bound(py).into_any(),
+            Self::Turn(guest) | Self::Poll(guest) => guest.into_bound(py).into_any(),
             Self::Notify(_) | Self::Settle(_) => self.object(py),
         }
     }
@@ -123,6 +138,7 @@ impl Item {
                 visit.call(&settled.1)
             }
             Self::Expire(timeout) => visit.call(timeout),
+            Self::Turn(guest) | Self::Poll(guest) => visit.call(guest),
         }
     }
 }

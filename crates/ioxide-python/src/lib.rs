@@ -101,7 +101,9 @@ mod _ioxide {
     use pyo3::types::PyString;
 
     use super::combinators::coroutine_function::CoroutineFunction;
-    use super::cpython::{class_name, coroutine, finalizer, free_list, live_tasks, shortcut, traversal, vectorcall};
+    use super::cpython::{
+        class_name, coroutine, finalizer, free_list, live_tasks, loop_api, shortcut, traversal, vectorcall,
+    };
 
     /// Every task that isn't done, of all loops.
     #[pyfunction]
@@ -151,6 +153,7 @@ mod _ioxide {
         }
         #[cfg(Py_3_12)]
         module.add("eager_task_factory", super::combinators::eager_tasks::eager_task_factory(py)?)?;
+        module.add("_loop_api", loop_api::capsule(py)?)?;
         module.add("__version__", env!("CARGO_PKG_VERSION"))
     }
 }

@@ -6,18 +6,32 @@
 
 pub mod blocking_pool;
 pub mod clock;
+pub mod combinators;
+mod event_loop;
+pub mod fs;
+#[cfg(feature = "hyper")]
+pub mod hyper;
 pub mod mailbox;
 pub mod net;
+pub mod process;
 pub mod reactor;
 pub mod ready;
 pub mod schedule;
+pub mod signal;
+pub mod sync;
+pub mod task;
+pub mod time;
 pub mod timers;
 pub mod turn;
 
 pub use blocking_pool::BlockingPool;
+pub use combinators::{as_completed, gather, shield, try_gather, wait};
+pub use event_loop::{EventLoop, guest, run};
 pub use mailbox::Mailbox;
 pub use reactor::{Event, Events, Interest, Reactor, Waker};
 pub use ready::ReadyQueue;
 pub use schedule::Schedule;
+pub use task::{Cancelled, Task, TaskGroup, spawn, spawn_blocking, yield_now};
+pub use time::{sleep, timeout};
 pub use timers::{TimerKey, Timers};
 pub use turn::{Driver, turn};

@@ -2,6 +2,7 @@
 //!
 //! Any thread sends; the thread that runs the loop receives, once a turn.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::reactor::{Reactor, RemoteWaker};
@@ -9,8 +10,17 @@ use crate::reactor::{Reactor, RemoteWaker};
 /// A queue that any thread may send to. Clones send to the same loop.
 #[derive(Debug)]
 pub struct Mailbox<T> {
-    queue: Arc<Mutex<Vec<T>>>,
+    queue: Arc<Queue<T>>,
     waker: RemoteWaker,
+}
+
+#[derive(Debug)]
+struct Queue<T> {
+    sent: Mutex<Vec<T>>,
+    /// Saves the loop the lock in a turn without mail. Written under the lock. A sender raises it before it
+    /// looks whether the loop sleeps, and the loop looks at it after it has announced its sleep: the fences between the
+    /// two, and the argument, are in `reactor/wake_up.rs`.
+    has_mail: AtomicBool,
 }
 
 impl<T> Mailbox<T> {
@@ -18,30 +28,39 @@ impl<T> Mailbox<T> {
     /// nobody receives it then.
     #[must_use]
     pub fn new(reactor: &Reactor) -> Self {
-        Self { queue: Arc::default(), waker: reactor.remote_waker() }
+        let queue = Queue { sent: Mutex::default(), has_mail: AtomicBool::new(false) };
+        Self { queue: Arc::new(queue), waker: reactor.remote_waker() }
     }
 
     /// Sends `item` to the loop and wakes it if it sleeps.
     pub fn send(&self, item: T) {
-        self.lock().push(item);
+        let mut sent = self.lock();
+        sent.push(item);
+        self.queue.has_mail.store(true, Ordering::Release);
+        drop(sent);
         self.waker.wake();
     }
 
     /// Whether nothing was sent since the last [`Mailbox::receive`].
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.lock().is_empty()
+        !self.queue.has_mail.load(Ordering::Acquire)
     }
 
     /// Takes out what was sent, in order.
     #[must_use]
     pub fn receive(&self) -> Vec<T> {
-        std::mem::take(&mut *self.lock())
+        if self.is_empty() {
+            return Vec::new();
+        }
+        let mut sent = self.lock();
+        self.queue.has_mail.store(false, Ordering::Release);
+        std::mem::take(&mut *sent)
     }
 
     /// No code that can panic runs under the lock, so a poisoned lock holds a queue that is whole.
     fn lock(&self) -> std::sync::MutexGuard<'_, Vec<T>> {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+        self.queue.sent.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -88,6 +88,13 @@ impl<T> Timers<T> {
         self.is_waiting(key.slot, key.sequence)
     }
 
+    /// What the timer holds, if it is still waiting.
+    #[must_use]
+    pub fn get(&self, key: TimerKey) -> Option<&T> {
+        let timer = self.items.get(key.slot).filter(|timer| timer.sequence == key.sequence)?;
+        Some(&timer.item)
+    }
+
     /// The earliest deadline.
     pub fn next_deadline(&mut self) -> Option<Nanoseconds> {
         self.drop_dead_head();

@@ -9,6 +9,7 @@ use ioxide::{Driver, Event, Events, Reactor, Schedule};
 use pyo3::prelude::*;
 
 use super::EventLoop;
+use super::running_here::RunningHere;
 use crate::cpython::current_task;
 use crate::cpython::thread::Company;
 use crate::errors;
@@ -22,6 +23,7 @@ pub struct LoopDriver<'a, 'py> {
     /// Whether the loop's class has a clock of its own.
     overrides_time: bool,
     company: Company,
+    _running_here: RunningHere,
     /// A task that has taken its step is still the current one. Of tasks that follow each other, in one turn or in
     /// several, each takes the place of the one before; before anything else runs the place is emptied, also before a
     /// task goes that has a failure to report. To empty it after each step would cost as much as all the rest of knowing
@@ -44,6 +46,7 @@ impl<'a, 'py> LoopDriver<'a, 'py> {
             reactor,
             overrides_time,
             company: Company::of_this_thread(py),
+            _running_here: RunningHere::begin(event_loop),
             has_current_task: Cell::new(false),
         })
     }
@@ -122,7 +125,9 @@ impl Driver for LoopDriver<'_, '_> {
 
     fn needs_poll(&self) -> bool {
         let py = self.event_loop.py();
-        self.event_loop.get().watched.with(py, |watched| !watched.is_empty()) || !self.company.is_alone(py)
+        let event_loop = self.event_loop.get();
+        let idle_guests = event_loop.idle_guests.load(Ordering::Relaxed);
+        event_loop.watched.with(py, |watched| watched.len() > idle_guests) || !self.company.is_alone(py)
     }
 
     fn before_poll(&self) -> PyResult<()> {

@@ -13,16 +13,18 @@ mod creating_servers;
 mod debug_mode;
 mod dns;
 mod driver;
+pub mod guest;
 mod opening_connections;
 mod own_methods;
 mod running_and_stopping;
+pub mod running_here;
 mod scheduling_callbacks;
 mod watched;
 mod watching_file_descriptors;
 mod working_with_sockets;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
 use ioxide::{BlockingPool, Mailbox, Reactor, Schedule};
 use pyo3::gc::{PyTraverseError, PyVisit};
@@ -36,11 +38,14 @@ use crate::errors;
 use crate::item::Item;
 pub use at_once::install_shortcuts;
 use dns::Lookup;
+use guest::Guest;
 use watched::Watched;
 pub use watched::{Direction, TransportId, Watcher};
 
 /// As much as one read of a stream takes at most; asyncio's number.
 pub const READ_SIZE: usize = 256 * 1024;
+
+static LOOPS_MADE: AtomicU64 = AtomicU64::new(0);
 
 /// The native part of an event loop.
 #[pyclass(frozen, subclass, module = "ioxide._ioxide")]
@@ -52,6 +57,12 @@ pub struct EventLoop {
     mailbox: Mailbox<Lookup>,
     pool: AttachedCell<Option<BlockingPool>>,
     lookups: AttachedCell<dns::Pending>,
+    /// Loops of Rust futures that other extensions have on this one.
+    guests: AttachedCell<Vec<Py<Guest>>>,
+    /// How many guests are watched for which nothing waits.
+    idle_guests: AtomicUsize,
+    /// Not another loop's in this process.
+    number: u64,
     /// Where reads put their bytes before it is known how many there are. Empty while somebody reads.
     read_buffer: AttachedCell<Vec<u8>>,
     transports_made: AtomicU64,
@@ -60,6 +71,7 @@ pub struct EventLoop {
     overrides_call_soon: PyOnceLock<bool>,
     overrides_create_future: PyOnceLock<bool>,
     overrides_create_task: PyOnceLock<bool>,
+    overrides_time: PyOnceLock<bool>,
     futures_are_replaced: PyOnceLock<bool>,
     tasks_are_replaced: PyOnceLock<bool>,
     task_factory: AttachedCell<Option<Py<PyAny>>>,
@@ -156,6 +168,9 @@ impl EventLoop {
             reactor: AttachedCell::new(Some(Arc::new(reactor))),
             pool: AttachedCell::new(None),
             lookups: AttachedCell::new(dns::Pending::new()),
+            guests: AttachedCell::new(Vec::new()),
+            idle_guests: AtomicUsize::new(0),
+            number: LOOPS_MADE.fetch_add(1, Ordering::Relaxed) + 1,
             read_buffer: AttachedCell::new(Vec::new()),
             transports_made: AtomicU64::new(0),
             overrides_call_at: PyOnceLock::new(),
@@ -163,6 +178,7 @@ impl EventLoop {
             overrides_call_soon: PyOnceLock::new(),
             overrides_create_future: PyOnceLock::new(),
             overrides_create_task: PyOnceLock::new(),
+            overrides_time: PyOnceLock::new(),
             futures_are_replaced: PyOnceLock::new(),
             tasks_are_replaced: PyOnceLock::new(),
             task_factory: AttachedCell::new(None),
@@ -182,6 +198,7 @@ impl EventLoop {
         })?;
         self.watched.traverse(|watched| watched.traverse(&visit))?;
         self.task_factory.traverse(|factory| visit.call(factory))?;
+        self.guests.traverse(|guests| guests.iter().try_for_each(|guest| visit.call(guest)))?;
         self.lookups.traverse(|lookups| lookups.iter().try_for_each(|(_, future)| visit.call(future)))
     }
 

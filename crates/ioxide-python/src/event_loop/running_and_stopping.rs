@@ -16,6 +16,7 @@ use crate::cpython::thread;
 impl EventLoop {
     /// Drops everything that the loop holds. Nothing is borrowed while the objects go.
     pub(super) fn let_go(&self, py: Python<'_>) {
+        self.detach_guests(py);
         let ready = self.schedule.with(py, |schedule| schedule.ready.take());
         let timers = self.schedule.with(py, |schedule| schedule.timers.take());
         let watchers = self.watched.with(py, Watched::take);

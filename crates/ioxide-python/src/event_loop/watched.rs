@@ -9,6 +9,7 @@ use ioxide::Interest;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 
+use super::guest::Guest;
 use crate::handle::Handle;
 use crate::item::Item;
 use crate::listener::Listener;
@@ -37,6 +38,8 @@ pub enum Watcher {
     Listener(Py<Listener>),
     /// A `sock_*` operation.
     Operation(Py<SocketOperation>),
+    /// A guest of the loop.
+    Guest(Py<Guest>),
 }
 
 /// The watchers of every descriptor.
@@ -73,6 +76,7 @@ impl Watcher {
             Self::Transport(transport) => Self::Transport(transport.clone_ref(py)),
             Self::Listener(listener) => Self::Listener(listener.clone_ref(py)),
             Self::Operation(operation) => Self::Operation(operation.clone_ref(py)),
+            Self::Guest(guest) => Self::Guest(guest.clone_ref(py)),
         }
     }
 
@@ -82,6 +86,7 @@ impl Watcher {
             Self::Transport(transport) => transport.as_ptr(),
             Self::Listener(listener) => listener.as_ptr(),
             Self::Operation(operation) => operation.as_ptr(),
+            Self::Guest(guest) => guest.as_ptr(),
         }
     }
 
@@ -92,6 +97,7 @@ impl Watcher {
             (Self::Transport(transport), Direction::Write) => Item::Write(transport),
             (Self::Listener(listener), _) => Item::Accept(listener),
             (Self::Operation(operation), _) => Item::Resume(operation),
+            (Self::Guest(guest), _) => Item::Poll(guest),
         }
     }
 
@@ -104,7 +110,7 @@ impl Watcher {
         match self {
             Self::Handle(handle) => Handle::cancel(handle.bind(py)),
             // These look at their own state when they run.
-            Self::Transport(_) | Self::Listener(_) | Self::Operation(_) => Ok(()),
+            Self::Transport(_) | Self::Listener(_) | Self::Operation(_) | Self::Guest(_) => Ok(()),
         }
     }
 
@@ -114,6 +120,7 @@ impl Watcher {
             Self::Transport(transport) => visit.call(transport),
             Self::Listener(listener) => visit.call(listener),
             Self::Operation(operation) => visit.call(operation),
+            Self::Guest(guest) => visit.call(guest),
         }
     }
 }
@@ -143,8 +150,8 @@ impl Watched {
         Self { entries: Vec::new(), count: 0 }
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.count == 0
+    pub(super) fn len(&self) -> usize {
+        self.count
     }
 
     pub(super) fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {

@@ -16,6 +16,7 @@ mod program_attributes;
 mod reports;
 mod settling;
 mod state;
+mod waiter;
 
 use std::sync::OnceLock;
 

@@ -1,7 +1,7 @@
 //! The reactor on Linux: `epoll(7)`, through rustix.
 
 use std::io;
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::buffer::spare_capacity;
 use rustix::event::{Timespec, epoll};
@@ -31,6 +31,13 @@ pub struct Reactor {
 impl Drop for Reactor {
     fn drop(&mut self) {
         self.remote_waker.disconnect();
+    }
+}
+
+/// The reactor's own descriptor. It is readable when a poll would find something, so that another reactor can watch it.
+impl AsFd for Reactor {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.epoll.as_fd()
     }
 }
 
@@ -84,6 +91,16 @@ impl Reactor {
             Err(Errno::EXIST) => Ok(epoll::modify(&self.epoll, source, data, flags(interest))?),
             result => Ok(result?),
         }
+    }
+
+    /// Begins to watch `source` in both directions, and reports each change once: for those who remember what was
+    /// reported, and use a descriptor until there is nothing left.
+    ///
+    /// # Errors
+    /// As [`Reactor::add`], and `EEXIST` when the descriptor is watched already.
+    pub fn add_edge_triggered(&self, source: BorrowedFd<'_>, token: u64) -> io::Result<()> {
+        let flags = epoll::EventFlags::IN | epoll::EventFlags::OUT | epoll::EventFlags::RDHUP | epoll::EventFlags::ET;
+        Ok(epoll::add(&self.epoll, source, epoll::EventData::new_u64(token), flags)?)
     }
 
     /// Changes what `source` is watched for.
@@ -141,7 +158,7 @@ impl Events {
         self.buffer.iter().filter(|event| event.data.u64() != WAKE_UP).map(|event| {
             // The struct is packed: its fields are copied, not borrowed.
             let (flags, data) = (event.flags, event.data);
-            Event { token: data.u64(), ready: readiness(flags) }
+            Event { token: data.u64(), ready: readiness(flags), is_ending: flags.intersects(ENDING) }
         })
     }
 }
@@ -159,6 +176,9 @@ fn flags(interest: Interest) -> epoll::EventFlags {
     flags
 }
 
+/// What comes with the end of a connection, or of one direction of it.
+const ENDING: epoll::EventFlags = epoll::EventFlags::RDHUP.union(epoll::EventFlags::HUP).union(epoll::EventFlags::ERR);
+
 /// Anything but "writable" is a reason to read, anything but "readable" a reason to write: an error or a hang-up has to
 /// reach whichever side waits.
 fn readiness(flags: epoll::EventFlags) -> Interest {
@@ -172,7 +192,6 @@ fn readiness(flags: epoll::EventFlags) -> Interest {
 mod tests {
     use super::*;
     use std::io::{Read, Write};
-    use std::os::fd::AsFd;
     use std::os::unix::net::UnixStream;
 
     fn poll_now(reactor: &Reactor) -> Vec<Event> {
@@ -188,7 +207,7 @@ mod tests {
         far.write_all(&[0; 10]).unwrap();
         reactor.add(near.as_fd(), 7, Interest::READABLE).unwrap();
         for _ in 0..10 {
-            assert_eq!(poll_now(&reactor), [Event { token: 7, ready: Interest::READABLE }]);
+            assert_eq!(poll_now(&reactor), [Event { token: 7, ready: Interest::READABLE, is_ending: false }]);
             near.read_exact(&mut [0]).unwrap();
         }
         assert_eq!(poll_now(&reactor), []);
@@ -221,7 +240,7 @@ mod tests {
         let (near, _far) = UnixStream::pair().unwrap();
         reactor.modify(near.as_fd(), 1, Interest::WRITABLE).unwrap();
         reactor.add(near.as_fd(), 2, Interest::BOTH).unwrap();
-        assert_eq!(poll_now(&reactor), [Event { token: 2, ready: Interest::WRITABLE }]);
+        assert_eq!(poll_now(&reactor), [Event { token: 2, ready: Interest::WRITABLE, is_ending: false }]);
     }
 
     #[test]

@@ -64,9 +64,20 @@ impl Waker {
     /// Announces a wait. What was sent has to be looked for after this call and before the wait.
     #[must_use]
     pub fn fall_asleep(&self) -> Asleep<'_> {
+        self.stay_asleep();
+        Asleep(self)
+    }
+
+    /// As [`Waker::fall_asleep`], until [`Waker::rise`]: for a loop whose waiting somebody else does, whenever it doesn't
+    /// run.
+    pub(crate) fn stay_asleep(&self) {
         self.shared.asleep.store(true, Ordering::Relaxed);
         fence(Ordering::SeqCst);
-        Asleep(self)
+    }
+
+    /// The loop is awake: it looks at what was sent before it sleeps again.
+    pub(crate) fn rise(&self) {
+        self.shared.asleep.store(false, Ordering::Relaxed);
     }
 
     pub(super) fn descriptor(&self) -> BorrowedFd<'_> {
@@ -105,7 +116,7 @@ impl RemoteWaker {
 
 impl Drop for Asleep<'_> {
     fn drop(&mut self) {
-        self.0.shared.asleep.store(false, Ordering::Relaxed);
+        self.0.rise();
     }
 }
 
@@ -195,6 +206,30 @@ mod loom_tests {
             let woken = rustix::io::read(waker.descriptor(), &mut [0u8; 8]).is_ok();
             assert!(seen || woken);
             drop(asleep);
+        });
+    }
+
+    #[test]
+    fn a_loop_that_somebody_else_waits_for_sees_what_was_sent_or_is_readable() {
+        loom::model(|| {
+            let waker = super::Waker::new().unwrap();
+            waker.stay_asleep();
+            let sent = Arc::new(AtomicBool::new(false));
+            let sender = loom::thread::spawn({
+                let (waker, sent) = (waker.clone(), Arc::clone(&sent));
+                move || {
+                    sent.store(true, Ordering::Relaxed);
+                    waker.wake();
+                }
+            });
+            // A turn: it looks as it begins, and again when it has fallen asleep.
+            waker.rise();
+            let mut seen = sent.load(Ordering::Relaxed);
+            waker.stay_asleep();
+            seen |= sent.load(Ordering::Relaxed);
+            sender.join().unwrap();
+            let woken = rustix::io::read(waker.descriptor(), &mut [0u8; 8]).is_ok();
+            assert!(seen || woken);
         });
     }
 }

@@ -1,0 +1,14 @@
+//! Child processes: starting them, talking to them through pipes, and waiting for their ends.
+//!
+//! A child is watched by a descriptor of its own (`pidfd_open(2)`), which the loop waits for as for any other: no
+//! `SIGCHLD`, no thread. A child that nobody waits for is waited for by its loop, so that it doesn't stay a zombie.
+
+mod child;
+mod command;
+mod pipes;
+
+pub use std::process::{ExitStatus, Output, Stdio};
+
+pub use child::Child;
+pub use command::Command;
+pub use pipes::{ChildStderr, ChildStdin, ChildStdout};

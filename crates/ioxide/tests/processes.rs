@@ -1,0 +1,144 @@
+//! Child processes.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::io::ErrorKind;
+use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
+
+use ioxide::process::{Child, Command, Stdio};
+use ioxide::{run, spawn, yield_now};
+
+fn shell(script: &str) -> Command {
+    let mut command = Command::new("sh");
+    command.args(["-c", script]);
+    command
+}
+
+/// Whether there is such a process; one that has ended and wasn't waited for still counts.
+fn exists(id: u32) -> bool {
+    Path::new("/proc").join(id.to_string()).exists()
+}
+
+#[test]
+fn a_child_is_talked_to_and_its_status_is_told_twice() {
+    run(async {
+        let mut child = shell("read line; echo \"got $line\"; echo oops >&2; exit 3")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        child.stdin.take().unwrap().write_all(b"a line\n").await.unwrap();
+        let (mut output, mut errors) = (Vec::new(), Vec::new());
+        child.stdout.take().unwrap().read_to_end(&mut output).await.unwrap();
+        child.stderr.take().unwrap().read_to_end(&mut errors).await.unwrap();
+        assert_eq!((output.as_slice(), errors.as_slice()), (b"got a line\n".as_slice(), b"oops\n".as_slice()));
+        assert_eq!(child.wait().await.unwrap().code(), Some(3));
+        assert_eq!(child.wait().await.unwrap().code(), Some(3));
+        assert_eq!(child.try_wait().unwrap().unwrap().code(), Some(3));
+    })
+    .unwrap();
+}
+
+#[test]
+fn more_than_pipes_hold_goes_both_ways_at_once() {
+    const SIZE: usize = 1 << 20;
+    run(async {
+        let child = Command::new("cat").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let output = child.communicate(&vec![b'x'; SIZE]).await.unwrap();
+        assert!(output.status.success());
+        assert_eq!(output.stdout.len(), SIZE);
+    })
+    .unwrap();
+}
+
+#[test]
+fn a_child_that_does_not_want_its_input_is_no_error() {
+    run(async {
+        let child = shell("exec <&-; echo done").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let output = child.communicate(&vec![b'x'; 1 << 20]).await.unwrap();
+        assert_eq!(output.stdout, b"done\n");
+    })
+    .unwrap();
+}
+
+#[test]
+fn environment_and_directory_are_the_commands() {
+    let directory = tempfile::tempdir().unwrap();
+    run(async {
+        let output = shell("echo $NAME; pwd")
+            .env_clear()
+            .env("NAME", "value")
+            .current_dir(directory.path())
+            .output()
+            .await
+            .unwrap();
+        let path = directory.path().canonicalize().unwrap();
+        assert_eq!(String::from_utf8(output.stdout).unwrap(), format!("value\n{}\n", path.display()));
+        let error = Command::new("no such program").status().await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::NotFound);
+    })
+    .unwrap();
+}
+
+#[test]
+fn a_wait_that_is_given_up_can_be_taken_up_again() {
+    run(async {
+        let mut child = shell("read line").stdin(Stdio::piped()).spawn().unwrap();
+        for _ in 0..2 {
+            let waiting = ioxide::timeout(std::time::Duration::ZERO, child.wait()).await;
+            assert!(waiting.is_err());
+        }
+        assert_eq!(child.try_wait().unwrap(), None);
+        child.stdin = None;
+        assert_eq!(child.wait().await.unwrap().code(), Some(1));
+    })
+    .unwrap();
+}
+
+#[test]
+fn a_killed_child_tells_its_signal_and_can_be_killed_again() {
+    run(async {
+        let mut child = shell("read line").stdin(Stdio::piped()).spawn().unwrap();
+        child.kill().unwrap();
+        assert_eq!(child.wait().await.unwrap().signal(), Some(9));
+        child.kill().unwrap();
+    })
+    .unwrap();
+}
+
+/// Waits until a process is gone and was waited for.
+async fn gone(id: u32) {
+    while exists(id) {
+        ioxide::sleep(std::time::Duration::from_millis(1)).await;
+    }
+}
+
+#[test]
+fn a_child_that_nobody_waits_for_leaves_no_zombie() {
+    run(async {
+        let mut child: Child = shell("read line").stdin(Stdio::piped()).spawn().unwrap();
+        let (id, stdin) = (child.id(), child.stdin.take());
+        drop(child);
+        assert!(exists(id));
+        drop(stdin);
+        gone(id).await;
+    })
+    .unwrap();
+}
+
+#[test]
+fn a_child_is_killed_with_its_task_if_that_was_asked_for() {
+    run(async {
+        let mut command = shell("read line");
+        let mut child = command.stdin(Stdio::piped()).kill_on_drop(true).spawn().unwrap();
+        let id = child.id();
+        let task = spawn(async move { child.wait().await });
+        yield_now().await;
+        task.cancel();
+        task.await.unwrap_err();
+        gone(id).await;
+    })
+    .unwrap();
+}

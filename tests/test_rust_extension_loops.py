@@ -1,0 +1,254 @@
+"""Rust futures of an extension, and loops: the wrong one, none, several, closed ones, and the interpreter's end."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import ioxide
+import pytest
+from rust_extension import build
+from test_rust_extension import Noted, rust
+
+
+@pytest.fixture
+def loop_factory() -> Any:
+    """Only ioxide's loops run Rust futures."""
+    return ioxide.new_event_loop
+
+
+async def one() -> int:
+    await rust.sleep(0.001)
+    return await rust.from_thread(1)
+
+
+def test_without_a_running_loop_there_is_an_error() -> None:
+    with pytest.raises(RuntimeError, match=r"^no running event loop$"):
+        rust.ready()
+    with pytest.raises(RuntimeError, match=r"^no running event loop$"):
+        rust.spawn_for_ever(Noted())
+
+
+def test_a_loop_that_is_not_ioxides_is_refused_by_name() -> None:
+    async def main() -> None:
+        rust.ready()
+
+    with (
+        asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner,
+        pytest.raises(RuntimeError, match=r"isn't ioxide's: it is a asyncio\.unix_events\._UnixSelectorEventLoop"),
+    ):
+        runner.run(main())
+
+
+def test_a_coroutine_of_another_loop_is_refused() -> None:
+    dropped = Noted()
+
+    async def make() -> Any:
+        return rust.wait_for_ever(dropped)
+
+    async def use(coroutine: Any) -> None:
+        with pytest.raises(RuntimeError, match="attached to a different loop"):
+            await coroutine
+
+    first, second = ioxide.new_event_loop(), ioxide.new_event_loop()
+    coroutine = first.run_until_complete(make())
+    second.run_until_complete(use(coroutine))
+    assert dropped.count == 0
+    second.close()
+    first.close()
+    assert dropped.count == 1
+    coroutine.close()
+
+
+def test_a_closed_loop_has_dropped_its_futures_and_tasks() -> None:
+    dropped = Noted()
+
+    async def main() -> Any:
+        rust.spawn_for_ever(dropped)
+        waiting, created = rust.wait_for_ever(dropped), rust.wait_for_ever(dropped)
+        waiting.send(None)
+        await asyncio.sleep(0)
+        return waiting, created
+
+    loop = ioxide.new_event_loop()
+    waiting, created = loop.run_until_complete(main())
+    assert dropped.count == 0
+    loop.close()
+    assert dropped.count == 3
+    with pytest.raises(RuntimeError, match="no running event loop"):
+        waiting.send(None)
+    created.close()
+
+
+def test_a_loop_that_another_thread_closes_drops_its_futures_on_its_own() -> None:
+    dropped = Noted()
+
+    async def main() -> None:
+        rust.spawn_for_ever(dropped)
+        await asyncio.sleep(0)
+
+    loop = ioxide.new_event_loop()
+    loop.run_until_complete(main())
+    closing = threading.Thread(target=loop.close)
+    closing.start()
+    closing.join()
+    assert dropped.count == 0
+    assert ioxide.run(one()) == 1
+    assert dropped.threads == [threading.get_ident()]
+
+
+def test_a_future_whose_drop_makes_the_first_future_of_the_next_loop_shares_its_loop() -> None:
+    made = []
+
+    async def leave() -> None:
+        rust.spawn_for_ever(lambda: made.append(rust.turns(1)))
+        await asyncio.sleep(0)
+
+    async def take_up() -> int:
+        own = rust.turns(2)
+        return await made.pop() + await own
+
+    loop = ioxide.new_event_loop()
+    loop.run_until_complete(leave())
+    closing = threading.Thread(target=loop.close)
+    closing.start()
+    closing.join()
+    assert ioxide.run(take_up()) == 3
+
+
+def test_a_thread_that_ends_without_closing_its_loop_drops_its_futures() -> None:
+    dropped = Noted()
+    loops = []
+
+    async def main() -> None:
+        rust.spawn_for_ever(dropped)
+        await asyncio.sleep(0)
+
+    def work() -> None:
+        loops.append(ioxide.new_event_loop())
+        loops[0].run_until_complete(main())
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    loops[0].close()
+    # The thread's own end comes a little after Python's notice of it.
+    assert dropped.count <= 1
+
+
+def test_loops_follow_each_other_and_run_beside_each_other() -> None:
+    for _ in range(3):
+        assert ioxide.run(one()) == 1
+    results: list[int] = []
+    threads = [threading.Thread(target=lambda: results.append(ioxide.run(one()))) for _ in range(5)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert results == [1] * 5
+
+
+def test_two_loops_take_turns_on_one_thread() -> None:
+    loops = [ioxide.new_event_loop() for _ in range(2)]
+    for _ in range(3):
+        for loop in loops:
+            assert loop.run_until_complete(one()) == 1
+    for loop in loops:
+        loop.close()
+
+
+def test_a_loop_that_moves_to_another_thread_has_futures_there() -> None:
+    loop = ioxide.new_event_loop()
+    dropped = Noted()
+
+    async def main() -> int:
+        rust.spawn_for_ever(dropped)
+        rust.spawn_call(one)
+        return await one()
+
+    results = []
+    for _ in range(2):
+        assert loop.run_until_complete(main()) == 1
+        thread = threading.Thread(target=lambda: results.append(loop.run_until_complete(main())))
+        thread.start()
+        thread.join()
+    loop.close()
+    assert results == [1, 1]
+
+
+PROGRAM = """
+import asyncio, sys, threading
+sys.path.insert(0, sys.argv[2])
+from rust_extension import load
+import ioxide
+rust = load("rust_futures", sys.argv[1])
+
+async def main():
+    rust.spawn_for_ever(lambda: None)
+    task = asyncio.ensure_future(rust.wait_for_ever(lambda: None))
+    late = asyncio.ensure_future(rust.from_thread(1))
+    await asyncio.sleep(0)
+    return task, late
+
+"""
+
+ENDINGS = {
+    "the loop closed": "ioxide.run(main())",
+    "the loop open and kept": "loop = ioxide.new_event_loop()\nkept = loop.run_until_complete(main())",
+    "on a thread that has ended": (
+        "kept = []\n"
+        "def work():\n"
+        "    loop = ioxide.new_event_loop()\n"
+        "    kept.extend([loop, loop.run_until_complete(main())])\n"
+        "thread = threading.Thread(target=work)\nthread.start()\nthread.join()"
+    ),
+    "in the middle": "async def end():\n    kept = await main()\n    sys.exit()\nioxide.run(end())",
+}
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_a_program_that_ends_with_pending_futures_ends_well(ending: str) -> None:
+    paths = [str(build("tests/extension")), str(Path(__file__).parent)]
+    command = [sys.executable, "-W", "ignore", "-c", PROGRAM + ENDINGS[ending], *paths]
+    outcome = subprocess.run(command, capture_output=True, text=True)
+    assert outcome.returncode == 0
+    assert "panicked" not in outcome.stderr
+    assert "Fatal" not in outcome.stderr
+
+
+OTHER_VERSION = """
+import asyncio, ctypes, sys
+sys.path.insert(0, sys.argv[2])
+from rust_extension import load
+import ioxide._ioxide
+rust = load("rust_futures", sys.argv[1])
+
+table = (ctypes.c_uint32 * 64)(999, 256)
+make = ctypes.pythonapi.PyCapsule_New
+make.restype, make.argtypes = ctypes.py_object, [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p]
+name = ctypes.create_string_buffer(b"ioxide._ioxide._loop_api")
+ioxide._ioxide._loop_api = make(ctypes.addressof(table), ctypes.addressof(name), None)
+
+async def main():
+    try:
+        rust.ready()
+    except ImportError as error:
+        print(error)
+
+ioxide.run(main())
+"""
+
+
+def test_an_ioxide_of_another_version_is_refused() -> None:
+    program = OTHER_VERSION.replace("ctypes.c_char_p, ctypes.c_void_p]", "ctypes.c_void_p, ctypes.c_void_p]")
+    paths = [str(build("tests/extension")), str(Path(__file__).parent)]
+    outcome = subprocess.run([sys.executable, "-c", program, *paths], capture_output=True, text=True)
+    assert outcome.stderr == ""
+    assert outcome.stdout == (
+        "this extension was built for version 1 of ioxide's loop API, "
+        "and the ioxide that is installed has version 999\n"
+    )
