@@ -123,6 +123,15 @@ impl EagerTaskFactory {
         PyTuple::new(py, [cell])
     }
 
+    /// Like a function, it is its own copy. So for the next.
+    fn __copy__(slf: Bound<'_, Self>) -> Bound<'_, Self> {
+        slf
+    }
+
+    fn __deepcopy__<'py>(slf: Bound<'py, Self>, _memo: &Bound<'py, PyAny>) -> Bound<'py, Self> {
+        slf
+    }
+
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
         self.constructor.traverse(|constructor| visit.call(constructor))
     }

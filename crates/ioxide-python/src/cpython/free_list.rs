@@ -5,6 +5,9 @@
 //! go through all of them.
 //!
 //! `PyO3` has free lists, too; but what comes out of them isn't tracked by the collector.
+//!
+//! What is taken apart here goes past the interpreter's deallocation: a debug build's count of all references, and who traces
+//! the ends of objects (`PyRefTracer`), don't see it.
 
 use std::ffi::c_void;
 
@@ -89,7 +92,8 @@ unsafe extern "C" fn allocate<T: FreeList>(
     unsafe { object.cast::<u8>().write_bytes(0, size) };
     // SAFETY: the memory is as large as the class asks for.
     unsafe { ffi::PyObject_Init(object, class) };
-    // SAFETY: the object has a header, which says that it isn't tracked; its fields are zero, which the collector skips.
+    // SAFETY: the object has a header, which says that it isn't tracked. Its value is written before anything can start a
+    // collection.
     unsafe { ffi::PyObject_GC_Track(object.cast()) };
     object
 }
@@ -290,9 +294,10 @@ where
 fn is_simple_and_sole<T: FreeList>(object: &Bound<'_, T>) -> bool {
     // SAFETY: the class is alive.
     let class = unsafe { &*T::type_object_raw(object.py()) };
-    debug_assert!(class.tp_dictoffset == 0 && class.tp_finalize.is_none(), "an object that has more than its value");
+    // A program may have given the class a finalizer.
+    let has_only_a_value = class.tp_dictoffset == 0 && class.tp_finalize.is_none();
     // SAFETY: the object is alive.
-    ownership::is_sole_reference(object) && unsafe { is_simple::<T>(object.py(), object.as_ptr()) }
+    has_only_a_value && ownership::is_sole_reference(object) && unsafe { is_simple::<T>(object.py(), object.as_ptr()) }
 }
 
 /// Whether an object is of the class itself, and nothing but its value would have to be looked after when it is freed: it

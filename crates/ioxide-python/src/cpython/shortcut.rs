@@ -6,7 +6,8 @@
 //! on as if there were no shortcut.
 //!
 //! A shortcut isn't counted by `PyO3`, so that a `Py` dropped in it may be put off until the next call. **It releases
-//! references by `Bound` or `Py::drop_ref`, raises nothing, and doesn't call into Python.**
+//! references by `Bound` or `Py::drop_ref`, raises nothing, and doesn't call into Python.** Making an object may, before Python
+//! 3.12, start a collection, and that runs finalizers: nothing is borrowed then.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};

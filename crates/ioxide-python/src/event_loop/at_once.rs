@@ -1,10 +1,9 @@
 //! Scheduling callbacks and timers by the shortest way: outside of debug mode, where the loop's methods are ours.
 
-use ioxide::clock;
 use pyo3::prelude::*;
 use pyo3::types::{PyFloat, PyInt, PyTuple};
 
-use super::EventLoop;
+use super::{EventLoop, clock};
 use crate::cpython::shortcut::{self, Arguments, method_shortcut};
 use crate::timer_handle::TimerHandle;
 
@@ -21,7 +20,8 @@ impl EventLoop {
             return None;
         }
         let delay: f64 = delay.extract().ok()?;
-        Some(PyFloat::new(slf.py(), clock::to_seconds(clock::monotonic()) + delay).into_any())
+        let now = ioxide::clock::to_seconds(ioxide::clock::monotonic());
+        Some(PyFloat::new(slf.py(), now + delay).into_any())
     }
 }
 
@@ -55,6 +55,7 @@ method_shortcut!(CallLater: EventLoop, "call_later", 2 | 3, |slf, arguments| {
 /// # Errors
 /// What looking at the class raises.
 pub fn install_shortcuts(py: Python<'_>) -> PyResult<()> {
+    clock::remember_methods(py)?;
     shortcut::install::<CallSoon>(py)?;
     shortcut::install::<CallLater>(py)
 }

@@ -7,7 +7,8 @@ use std::sync::atomic::Ordering;
 
 use ioxide::clock;
 use pyo3::prelude::*;
-use pyo3::types::PyFloat;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyFloat, PyType};
 
 use super::EventLoop;
 use crate::cpython::class_version::ClassVersion;
@@ -29,9 +30,8 @@ impl EventLoop {
         if Self::surely_has_native_clock(slf) {
             return Ok(true);
         }
-        let own = slf.py().get_type::<Self>().getattr("time")?;
         let class = slf.get_type();
-        let is_native = class.getattr("time")?.is(&own) && !slf.get().has_own_methods();
+        let is_native = is_clock_native(&class)? && !slf.get().has_own_methods();
         let version = ClassVersion::of(&class).filter(|_| is_native).unwrap_or(ClassVersion::NONE);
         slf.get().class_with_native_clock.store(version.into(), Ordering::Relaxed);
         Ok(is_native)
@@ -42,6 +42,34 @@ impl EventLoop {
         let known = ClassVersion::from(slf.get().class_with_native_clock.load(Ordering::Relaxed));
         !slf.get().has_own_methods() && ClassVersion::of(&slf.get_type()) == Some(known)
     }
+}
+
+/// The methods by which a loop gets its clock, as they are before a program can have put others in their place.
+static NATIVE_METHODS: PyOnceLock<[(&str, Py<PyAny>); 3]> = PyOnceLock::new();
+
+/// Remembers the methods. To be called as the module is made.
+///
+/// # Errors
+/// What looking at the class raises.
+pub fn remember_methods(py: Python<'_>) -> PyResult<()> {
+    let class = py.get_type::<EventLoop>();
+    let method = |name| Ok::<_, PyErr>((name, class.getattr(name)?.unbind()));
+    let methods = [method("time")?, method("__setattr__")?, method("__getattribute__")?];
+    NATIVE_METHODS.get_or_init(py, || methods);
+    Ok(())
+}
+
+/// Whether a class derived from the native loop has its clock, and leaves it to that to notice another on an object.
+///
+/// # Errors
+/// What looking at the class raises.
+pub fn is_clock_native(class: &Bound<'_, PyType>) -> PyResult<bool> {
+    for (name, native) in NATIVE_METHODS.get(class.py()).into_iter().flatten() {
+        if !class.getattr(*name)?.is(native) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 #[pymethods]

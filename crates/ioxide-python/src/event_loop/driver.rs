@@ -8,8 +8,8 @@ use ioxide::clock::{self, Nanoseconds};
 use ioxide::{Driver, Event, Events, Reactor, Schedule};
 use pyo3::prelude::*;
 
-use super::EventLoop;
 use super::running_here::RunningHere;
+use super::{EventLoop, clock as clock_of_loop};
 use crate::cpython::current_task;
 use crate::cpython::thread::Company;
 use crate::errors;
@@ -39,8 +39,7 @@ impl<'a, 'py> LoopDriver<'a, 'py> {
     pub fn new(event_loop: &'a Bound<'py, EventLoop>) -> PyResult<Self> {
         let py = event_loop.py();
         let reactor = event_loop.get().reactor(py)?;
-        let own = py.get_type::<EventLoop>().getattr("time")?;
-        let overrides_time = !event_loop.get_type().getattr("time")?.is(&own);
+        let overrides_time = !clock_of_loop::is_clock_native(&event_loop.get_type())?;
         Ok(Self {
             event_loop,
             reactor,

@@ -22,7 +22,9 @@ use std::io;
 use std::pin::pin;
 use std::rc::Rc;
 
-pub(crate) use core::{Core, Item, Remote};
+#[cfg(feature = "hyper")]
+pub(crate) use core::Remote;
+pub(crate) use core::{Core, Item};
 pub(crate) use readiness::{Direction, Registration};
 
 use crate::reactor::Events;
