@@ -171,3 +171,78 @@ fn a_wake_up_from_another_thread_ends_the_wait() {
 fn a_panic_reaches_who_awaits_the_task() {
     run(async { spawn(async { panic!("a panic of its own") }).await.unwrap_or(()) }).unwrap();
 }
+
+#[test]
+fn a_main_future_that_wakes_itself_as_it_ends_does_not_disturb_the_next_run() {
+    let event_loop = EventLoop::new().unwrap();
+    let wakes_itself = poll_fn(|context| {
+        context.waker().wake_by_ref();
+        Poll::Ready(())
+    });
+    event_loop.run(wakes_itself).unwrap();
+    event_loop.run(async {}).unwrap();
+}
+
+#[test]
+fn a_task_that_has_panicked_can_be_cancelled_and_its_panic_still_comes() {
+    let panic = std::panic::catch_unwind(|| {
+        run(async {
+            let task = spawn(async { panic!("a panic of its own") });
+            yield_once().await;
+            assert!(task.is_done());
+            task.cancel();
+            task.await.unwrap_or(());
+        })
+    });
+    assert_eq!(panic.unwrap_err().downcast_ref(), Some(&"a panic of its own"));
+}
+
+#[test]
+fn a_cancelled_task_is_done_though_nobody_awaits_it() {
+    run(async {
+        let task = spawn(pending::<()>());
+        yield_once().await;
+        task.cancel();
+        assert!(!task.is_done());
+        yield_once().await;
+        assert!(task.is_done());
+    })
+    .unwrap();
+}
+
+#[test]
+fn a_cancelled_task_takes_no_step_though_it_was_woken_before() {
+    let steps = Rc::new(Cell::new(0));
+    let counted = Rc::clone(&steps);
+    let result = run(async move {
+        let task = spawn(poll_fn(move |context| {
+            counted.set(counted.get() + 1);
+            context.waker().wake_by_ref();
+            Poll::<()>::Pending
+        }));
+        yield_once().await;
+        task.cancel();
+        task.await
+    });
+    assert_eq!((result.unwrap(), steps.get()), (Err(Cancelled), 1));
+}
+
+#[test]
+fn a_panic_of_a_future_as_it_is_dropped_ends_with_its_task() {
+    struct PanicsWhenDropped;
+    impl Drop for PanicsWhenDropped {
+        fn drop(&mut self) {
+            panic!("in a drop");
+        }
+    }
+    let result = run(async {
+        let task = spawn(async {
+            let _panics = PanicsWhenDropped;
+            pending::<()>().await;
+        });
+        yield_once().await;
+        task.cancel();
+        task.await
+    });
+    assert_eq!(result.unwrap(), Err(Cancelled));
+}

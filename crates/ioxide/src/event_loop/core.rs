@@ -11,6 +11,7 @@ use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Waker;
+use std::thread;
 
 use async_task::Runnable;
 use slab::Slab;
@@ -31,7 +32,7 @@ thread_local! {
 #[derive(Debug)]
 pub(crate) enum Item {
     /// A task's next step.
-    Task(Runnable),
+    Task(Runnable<TaskKey>),
     /// The future that the loop runs until it is done.
     Main,
     /// Whoever waits for a time that has come.
@@ -47,10 +48,20 @@ pub(crate) struct Core {
     pub(super) reactor: Reactor,
     pub(super) sources: Sources,
     remote: Arc<Remote>,
-    /// A waker of each task that isn't done: those that are left when the loop ends are cancelled by it.
-    tasks: RefCell<Slab<Waker>>,
+    /// The tasks that aren't done: those that are left when the loop ends are cancelled by it.
+    tasks: RefCell<Slab<LiveTask>>,
     blocking_pool: BlockingPool,
     clock: Clock,
+}
+
+/// Names a task that isn't done.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct TaskKey(usize);
+
+#[derive(Debug)]
+struct LiveTask {
+    waker: Waker,
+    is_cancelled: bool,
 }
 
 /// What other threads know of a loop.
@@ -145,13 +156,35 @@ impl Core {
         drop(item);
     }
 
-    /// Remembers a task for as long as it isn't done. `make` gets the key by which [`Core::forget_task`] knows it.
-    pub(crate) fn remember_task<T>(&self, make: impl FnOnce(usize) -> (Waker, T)) -> T {
+    /// Remembers a task for as long as it isn't done. `make` gets the key by which the loop knows it.
+    pub(crate) fn remember_task<T>(&self, make: impl FnOnce(TaskKey) -> (Waker, T)) -> T {
         let mut tasks = self.tasks.borrow_mut();
         let entry = tasks.vacant_entry();
-        let (waker, task) = make(entry.key());
-        entry.insert(waker);
+        let (waker, task) = make(TaskKey(entry.key()));
+        entry.insert(LiveTask { waker, is_cancelled: false });
         task
+    }
+
+    /// Cancels a task that isn't done: its next step, which it takes soon, is its end.
+    pub(crate) fn cancel_task(&self, key: TaskKey) {
+        let waker = self.tasks.borrow_mut().get_mut(key.0).map(|task| {
+            task.is_cancelled = true;
+            task.waker.clone()
+        });
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    /// Lets a task take a step, or ends it if it was cancelled.
+    pub(super) fn step(&self, step: Runnable<TaskKey>) {
+        let key = step.metadata().0;
+        if self.tasks.borrow().get(key).is_some_and(|task| task.is_cancelled) {
+            // A step that isn't taken cancels its task.
+            drop(step);
+        } else {
+            step.run();
+        }
     }
 
     /// Whether every task is done.
@@ -159,9 +192,9 @@ impl Core {
         self.tasks.borrow().is_empty()
     }
 
-    pub(crate) fn forget_task(&self, key: usize) {
-        let waker = self.tasks.borrow_mut().try_remove(key);
-        drop(waker);
+    pub(crate) fn forget_task(&self, key: TaskKey) {
+        let task = self.tasks.borrow_mut().try_remove(key.0);
+        drop(task);
     }
 
     /// Cancels every task. What their ends spawn is cancelled, too.
@@ -169,12 +202,16 @@ impl Core {
         // While a loop of its own runs on this thread, the wake-ups come by the mailbox.
         let _entered = self.enter();
         loop {
-            let wakers: Vec<Waker> = self.tasks.borrow().iter().map(|(_, waker)| waker.clone()).collect();
+            let wakers: Vec<Waker> = self.tasks.borrow().iter().map(|(_, task)| task.waker.clone()).collect();
             wakers.into_iter().for_each(Waker::wake);
             let mut items = self.remote.mailbox.receive();
             items.extend(self.schedule.borrow_mut().ready.take());
             if items.is_empty() {
-                return;
+                if self.has_no_tasks() {
+                    return;
+                }
+                // Another thread has marked a task as woken, and is about to send its step. No task is in the middle of one.
+                thread::yield_now();
             }
             // A step that isn't taken cancels its task.
             drop(items);

@@ -40,6 +40,11 @@ struct Running<'a, F: Future> {
 
 impl<F: Future> Running<'_, F> {
     fn poll_main(&self) {
+        // Woken once more before it was seen to be done, or by what an earlier run has left in the queue.
+        if let Some(output) = self.output.take() {
+            self.output.set(Some(output));
+            return;
+        }
         // Lowered before the poll: a wake-up from within it counts.
         self.main_waker.is_scheduled.store(false, Ordering::Release);
         let poll = self.main.borrow_mut().as_mut().poll(&mut Context::from_waker(&self.waker));
@@ -121,9 +126,7 @@ impl<F: Future> Driver for Running<'_, F> {
 
     fn run(&self, item: Item) -> io::Result<()> {
         match item {
-            Item::Task(step) => {
-                step.run();
-            }
+            Item::Task(step) => self.core.step(step),
             Item::Main => self.poll_main(),
             Item::Timer(waker) => waker.wake(),
             // Only a guest makes such.

@@ -98,9 +98,7 @@ impl Guest {
         for _ in 0..batch {
             let item = self.core.schedule.borrow_mut().ready.pop();
             match item {
-                Some(Item::Task(step)) => {
-                    step.run();
-                }
+                Some(Item::Task(step)) => self.core.step(step),
                 Some(Item::Timer(waker)) => waker.wake(),
                 Some(Item::Polled(key)) => woken(key),
                 // A guest has no future that it runs until it is done.

@@ -24,7 +24,7 @@ use std::rc::Rc;
 
 #[cfg(feature = "hyper")]
 pub(crate) use core::Remote;
-pub(crate) use core::{Core, Item};
+pub(crate) use core::{Core, Item, TaskKey};
 pub(crate) use readiness::{Direction, Registration};
 
 use crate::reactor::Events;

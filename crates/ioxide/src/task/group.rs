@@ -203,7 +203,14 @@ impl<E> Shared<E> {
             if self.is_cancelled.get() {
                 return Poll::Ready(None);
             }
-            body.as_mut().poll(context).map(Some)
+            // The members end before the panic goes on.
+            catch_unwind(AssertUnwindSafe(|| body.as_mut().poll(context))).map_or_else(
+                |panic| {
+                    self.fail(Failure::Panic(panic));
+                    Poll::Ready(None)
+                },
+                |poll| poll.map(Some),
+            )
         })
         .await
     }

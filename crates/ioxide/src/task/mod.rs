@@ -9,12 +9,14 @@ mod spawning;
 mod yielding;
 
 use std::any::Any;
-use std::cell::RefCell;
 use std::fmt;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::Pin;
-use std::task::{Context, Poll, Waker, ready};
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+
+use crate::event_loop::{Core, TaskKey};
 
 pub use blocking::{Blocking, spawn_blocking};
 pub use group::TaskGroup;
@@ -42,22 +44,19 @@ impl std::error::Error for Cancelled {}
 ///
 /// # Cancel safety
 /// An await that is given up can be taken up again.
-#[derive(Debug)]
 #[must_use = "the task runs also without this; drop this if its result isn't wanted"]
 pub struct Task<T> {
     name: Option<Box<str>>,
-    state: RefCell<State<T>>,
+    /// By whom it is cancelled. A task that was refused needs nobody.
+    cancelling: Option<(Rc<Core>, TaskKey)>,
+    state: State<T>,
 }
 
 /// The future of a task may end itself as cancelled, by `None`: the inner one. The outer one is the cell's.
-type Cell<T> = async_task::FallibleTask<Option<T>>;
-
-type Cancelling<T> = Pin<Box<dyn Future<Output = Option<Option<T>>>>>;
+type Cell<T> = async_task::FallibleTask<Option<T>, TaskKey>;
 
 enum State<T> {
     Running(Cell<T>),
-    /// Cancelled, and waited for until its future is dropped.
-    Cancelling(Cancelling<T>),
     /// Known to be done. `None` says that it was cancelled.
     Done(Option<T>),
     /// Known to have panicked.
@@ -67,25 +66,12 @@ enum State<T> {
 }
 
 impl<T> Task<T> {
-    /// Cancels the task: its future is dropped at the task's next step, instead of being polled. Who awaits the task
-    /// gets [`Cancelled`], unless it is done already.
-    pub fn cancel(&self)
-    where
-        T: 'static,
-    {
-        let state = self.state.replace(State::Taken);
-        let state = match state {
-            State::Running(cell) => {
-                let mut cancelling: Cancelling<T> = Box::pin(cell.cancel());
-                // Its first poll is what cancels. A task that was done gives its result at once.
-                match cancelling.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
-                    Poll::Ready(result) => State::Done(result.flatten()),
-                    Poll::Pending => State::Cancelling(cancelling),
-                }
-            }
-            state => state,
-        };
-        self.state.replace(state);
+    /// Cancels the task: its future is dropped at the task's next step, which is soon, instead of being polled. Who awaits
+    /// the task gets [`Cancelled`], unless it is done already.
+    pub fn cancel(&self) {
+        if let (Some((core, key)), false) = (&self.cancelling, self.is_done()) {
+            core.cancel_task(*key);
+        }
     }
 
     /// The name that the task was made with.
@@ -97,30 +83,28 @@ impl<T> Task<T> {
     /// Whether the task is done: it has a result, or was cancelled, or has panicked.
     #[must_use]
     pub fn is_done(&self) -> bool {
-        match &*self.state.borrow() {
+        match &self.state {
             State::Running(cell) => cell.is_finished(),
-            State::Cancelling(_) => false,
             State::Done(_) | State::Panicked(_) | State::Taken => true,
         }
     }
 
     /// Waits until the task is done, and leaves its result where it is.
     pub(crate) fn poll_done(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        if let State::Done(_) | State::Panicked(_) | State::Taken = self.state.get_mut() {
+        if let State::Done(_) | State::Panicked(_) | State::Taken = self.state {
             return Poll::Ready(());
         }
-        let state = match catch_unwind(AssertUnwindSafe(|| Pin::new(&mut *self).poll(context))) {
+        self.state = match catch_unwind(AssertUnwindSafe(|| Pin::new(&mut *self).poll(context))) {
             Ok(Poll::Pending) => return Poll::Pending,
             Ok(Poll::Ready(result)) => State::Done(result.ok()),
             Err(panic) => State::Panicked(panic),
         };
-        self.state.replace(state);
         Poll::Ready(())
     }
 
     /// Whether the task is known to be done and to have a result that `predicate` holds for.
     pub(crate) fn is_done_with(&mut self, predicate: impl FnOnce(&T) -> bool) -> bool {
-        match self.state.get_mut() {
+        match &self.state {
             State::Done(Some(result)) => predicate(result),
             _ => false,
         }
@@ -131,17 +115,16 @@ impl<T> Future for Task<T> {
     type Output = Result<T, Cancelled>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let state = self.get_mut().state.get_mut();
+        let state = &mut self.get_mut().state;
         let result = match state {
             State::Running(cell) => ready!(Pin::new(cell).poll(context)).flatten(),
-            State::Cancelling(cancelling) => ready!(cancelling.as_mut().poll(context)).flatten(),
             State::Done(result) => result.take(),
             State::Panicked(_) | State::Taken => None,
         };
         match std::mem::replace(state, State::Taken) {
             State::Panicked(panic) => resume_unwind(panic),
             State::Taken => panic!("a task was awaited again after its end"),
-            State::Running(_) | State::Cancelling(_) | State::Done(_) => Poll::Ready(result.ok_or(Cancelled)),
+            State::Running(_) | State::Done(_) => Poll::Ready(result.ok_or(Cancelled)),
         }
     }
 }
@@ -150,18 +133,18 @@ impl<T> Unpin for Task<T> {}
 
 impl<T> Drop for Task<T> {
     fn drop(&mut self) {
-        if let State::Running(cell) = self.state.replace(State::Taken) {
+        if let State::Running(cell) = std::mem::replace(&mut self.state, State::Taken) {
             cell.detach();
         }
     }
 }
 
-impl<T> fmt::Debug for State<T> {
+impl<T> fmt::Debug for Task<T> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(match self {
-            Self::Running(cell) if !cell.is_finished() => "Running",
-            Self::Cancelling(_) => "Cancelling",
-            Self::Running(_) | Self::Done(_) | Self::Panicked(_) | Self::Taken => "Done",
-        })
+        formatter
+            .debug_struct("Task")
+            .field("name", &self.name)
+            .field("is_done", &self.is_done())
+            .finish_non_exhaustive()
     }
 }

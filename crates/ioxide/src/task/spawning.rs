@@ -1,6 +1,7 @@
 //! Making tasks.
 
 use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -9,7 +10,7 @@ use std::task::{Context, Poll, ready};
 use pin_project_lite::pin_project;
 
 use super::{State, Task};
-use crate::event_loop::{Core, Item};
+use crate::event_loop::{Core, Item, TaskKey};
 
 /// Makes a task of `future` on the running loop: asyncio's `create_task`. It takes its first step in the loop's next
 /// turn.
@@ -78,7 +79,7 @@ impl Builder {
 
     /// Makes a task that was cancelled before it began.
     pub(super) fn refuse<T>(self) -> Task<T> {
-        Task { name: self.name, state: State::Done(None).into() }
+        Task { name: self.name, cancelling: None, state: State::Done(None) }
     }
 
     /// Makes a task of a future that may end itself as cancelled.
@@ -90,13 +91,14 @@ impl Builder {
         let core = Core::current();
         let remote = Arc::clone(core.remote());
         let schedule = move |step| remote.schedule(Item::Task(step));
-        let (first_step, cell) = core.remember_task(|key| {
-            let future = Remembered { future, entry: Entry { core: Rc::clone(&core), key } };
-            let (step, cell) = async_task::Builder::new().propagate_panic(true).spawn_local(|()| future, schedule);
-            (step.waker(), (step, cell))
+        let (key, first_step, cell) = core.remember_task(|key| {
+            let future = Remembered { future: Some(future), entry: Entry { core: Rc::clone(&core), key } };
+            let builder = async_task::Builder::new().propagate_panic(true).metadata(key);
+            let (step, cell) = builder.spawn_local(|_| future, schedule);
+            (step.waker(), (key, step, cell))
         });
         core.push(Item::Task(first_step));
-        Task { name: self.name, state: State::Running(cell.fallible()).into() }
+        Task { name: self.name, cancelling: Some((core, key)), state: State::Running(cell.fallible()) }
     }
 }
 
@@ -115,15 +117,23 @@ pin_project! {
     /// A task's future. The loop remembers the task for as long as it has this.
     struct Remembered<F> {
         #[pin]
-        future: F,
+        future: Option<F>,
         // After the future: what that does as it is dropped is still the task's.
         entry: Entry,
+    }
+
+    impl<F> PinnedDrop for Remembered<F> {
+        fn drop(this: Pin<&mut Self>) {
+            let mut future = this.project().future;
+            // `async-task` would abort the process. The hook has told of the panic, and there is nobody to hand it to.
+            let _ = catch_unwind(AssertUnwindSafe(|| future.set(None)));
+        }
     }
 }
 
 struct Entry {
     core: Rc<Core>,
-    key: usize,
+    key: TaskKey,
 }
 
 impl<F: Future> Future for Finishes<F> {
@@ -138,7 +148,8 @@ impl<F: Future> Future for Remembered<F> {
     type Output = F::Output;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
-        self.project().future.poll(context)
+        let future = self.project().future.as_pin_mut();
+        future.expect("the future is there until this is dropped").poll(context)
     }
 }
 

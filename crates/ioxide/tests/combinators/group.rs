@@ -1,9 +1,10 @@
 //! Task groups: nothing outlives its block.
 
 use std::cell::Cell;
-use std::future::pending;
+use std::future::{Future, pending, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
+use std::task::Poll;
 use std::time::Duration;
 
 use ioxide::{Cancelled, TaskGroup, run, spawn, timeout, yield_now};
@@ -196,6 +197,32 @@ fn what_waits_around_a_future_has_no_second_copy_of_it() {
         assert!(size_of_val(&TaskGroup::scope(async |_| large().await)) < 2 * LARGE);
         assert!(size_of_val(&timeout(Duration::ZERO, large())) < 2 * LARGE);
         assert!(size_of_val(&ioxide::time::Timeout::scope(Duration::ZERO, async |_| large().await)) < 2 * LARGE);
+    })
+    .unwrap();
+}
+
+#[test]
+fn a_body_that_panics_leaves_no_member_behind() {
+    let (is_dropped, guard) = watch_drop();
+    run(async {
+        let mut scope = Box::pin(TaskGroup::<()>::scope(async move |group| {
+            drop(group.spawn(async move {
+                let _guard = guard;
+                pending::<Result<(), ()>>().await
+            }));
+            yield_now().await;
+            panic!("in the body");
+        }));
+        let panicked = poll_fn(|context| match catch_unwind(AssertUnwindSafe(|| scope.as_mut().poll(context))) {
+            Ok(Poll::Pending) => Poll::Pending,
+            Ok(Poll::Ready(result)) => {
+                let _: Result<(), ()> = result;
+                Poll::Ready(false)
+            }
+            Err(_) => Poll::Ready(true),
+        });
+        assert!(panicked.await);
+        assert!(is_dropped.get());
     })
     .unwrap();
 }

@@ -49,6 +49,7 @@ use crate::task::yield_now;
 pub type Queue<T> = QueueOf<Fifo<T>>;
 
 /// A queue that gives the smallest item first. Put [`Reverse`](std::cmp::Reverse) around items to get the largest.
+/// Comparing items mustn't panic: an item or a place would be lost.
 ///
 /// # Examples
 /// ```
