@@ -206,6 +206,22 @@ ENDINGS = {
         "    kept.extend([loop, loop.run_until_complete(main())])\n"
         "thread = threading.Thread(target=work)\nthread.start()\nthread.join()"
     ),
+    "the loop open after a future that was ready": (
+        "async def end():\n    await rust.ready()\nloop = ioxide.new_event_loop()\nloop.run_until_complete(end())"
+    ),
+    "the loop open after one that was cancelled": (
+        "async def end(task):\n    task.cancel()\n    await asyncio.sleep(0)\n"
+        "async def begin():\n    task = asyncio.ensure_future(rust.sleep(10))\n    await asyncio.sleep(0)\n    return task\n"
+        "loop = ioxide.new_event_loop()\nkept = loop.run_until_complete(begin())\nloop.run_until_complete(end(kept))"
+    ),
+    "a coroutine suspended": (
+        "async def begin():\n    kept = rust.sleep(10)\n    kept.send(None)\n    return kept\n"
+        "loop = ioxide.new_event_loop()\nkept = loop.run_until_complete(begin())"
+    ),
+    "a coroutine suspended, in a cycle": (
+        "async def begin():\n    kept = rust.wait_for_ever(lambda: None)\n    kept.send(None)\n    return [kept]\n"
+        "loop = ioxide.new_event_loop()\nkept = loop.run_until_complete(begin())\nkept.append(kept)\ndel loop, kept"
+    ),
     "in the middle": "async def end():\n    kept = await main()\n    sys.exit()\nioxide.run(end())",
 }
 
@@ -215,7 +231,7 @@ def test_a_program_that_ends_with_pending_futures_ends_well(ending: str) -> None
     paths = [str(build("tests/extension")), str(Path(__file__).parent)]
     command = [sys.executable, "-W", "ignore", "-c", PROGRAM + ENDINGS[ending], *paths]
     outcome = subprocess.run(command, capture_output=True, text=True)
-    assert outcome.returncode == 0
+    assert outcome.returncode == 0, outcome.stderr
     assert "panicked" not in outcome.stderr
     assert "Fatal" not in outcome.stderr
 

@@ -146,23 +146,22 @@ unsafe fn guest_of(py: Python<'_>, handle: *const GuestHandle) -> Bound<'_, Gues
 }
 
 /// Runs `body` for a guest, which takes an error as Python's current exception.
-fn answer<R>(failure: R, body: impl FnOnce(Python<'_>) -> PyResult<R>) -> R {
+fn answer<R: Copy>(failure: R, body: impl FnOnce(Python<'_>) -> PyResult<R>) -> R {
     answer_or(failure, body, PyErr::restore)
 }
 
 /// As [`answer`], for a function that doesn't fail, or whose guest has nobody to tell.
-fn answer_or_print<R>(failure: R, body: impl FnOnce(Python<'_>) -> PyResult<R>) -> R {
+fn answer_or_print<R: Copy>(failure: R, body: impl FnOnce(Python<'_>) -> PyResult<R>) -> R {
     answer_or(failure, body, |error, py| error.write_unraisable(py, None))
 }
 
 /// Runs `body` on the thread, which is attached. A panic is an error, too.
-fn answer_or<R>(
+fn answer_or<R: Copy>(
     failure: R,
     body: impl FnOnce(Python<'_>) -> PyResult<R>,
     dispose: impl FnOnce(PyErr, Python<'_>),
 ) -> R {
-    // Attached already: this only lets PyO3 know, so that references are dropped at once.
-    Python::attach(|py| {
+    let run = |py: Python<'_>| {
         let result = catch_unwind(AssertUnwindSafe(|| body(py)));
         match result.unwrap_or_else(|_| Err(PyRuntimeError::new_err("ioxide panicked"))) {
             Ok(answer) => answer,
@@ -171,5 +170,14 @@ fn answer_or<R>(
                 failure
             }
         }
+    };
+    // This only lets PyO3 know that the thread is attached, so that references are dropped at once. `attach` would refuse
+    // while the interpreter ends, which is when coroutines go that nobody has closed.
+    // SAFETY: a guest calls on a thread that is attached, also then: to attach once more is no more than to count.
+    let answer = catch_unwind(AssertUnwindSafe(|| unsafe { Python::attach_unchecked(run) }));
+    answer.unwrap_or_else(|payload| {
+        // Its drop might panic, as what brought it here did.
+        std::mem::forget(payload);
+        failure
     })
 }
