@@ -136,6 +136,34 @@ def test_a_clock_of_the_programs_own_moves_the_timers_of_rust(loop: Any, run: An
     del loop.time
 
 
+def test_a_clock_that_goes_back_as_a_timer_goes_off_loses_no_timer(loop: Any, run: Any) -> None:
+    now = loop.time()
+    loop.time = lambda: now
+
+    def set_clock(time: float) -> None:
+        nonlocal now
+        now = time
+
+    async def main() -> None:
+        start = now
+        task = asyncio.create_task(rust.sleep(5))
+        await asyncio.sleep(0)
+        # Both are due in one turn, and this one is first: when the timer's turn comes it isn't due any more.
+        loop.call_at(start + 4, set_clock, start)
+        set_clock(start + 6)
+        for _ in range(5):
+            await asyncio.sleep(0)
+        assert (now, task.done()) == (start, False)
+        set_clock(start + 10)
+        for _ in range(5):
+            await asyncio.sleep(0)
+        assert task.done()
+        await task
+
+    run(main())
+    del loop.time
+
+
 def test_asyncio_takes_it_for_a_coroutine(run: Any) -> None:
     async def main() -> None:
         coroutine = rust.ready(1)

@@ -6,6 +6,7 @@ import asyncio
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -180,6 +181,69 @@ def test_a_loop_that_moves_to_another_thread_has_futures_there() -> None:
     assert results == [1, 1]
 
 
+def on_another_thread(loop: Any, awaitable: Any) -> None:
+    """Run a loop on another thread until something is done."""
+    thread = threading.Thread(target=lambda: loop.run_until_complete(awaitable))
+    thread.start()
+    thread.join()
+
+
+async def started(make: Callable[[], Any]) -> asyncio.Task[Any]:
+    """Make a task, and return it after its first step."""
+    task = asyncio.ensure_future(make())
+    await asyncio.sleep(0)
+    return task
+
+
+def test_a_timer_that_comes_due_on_another_thread_goes_off_when_the_loop_is_back() -> None:
+    loop = ioxide.new_event_loop()
+    task = loop.run_until_complete(started(lambda: rust.sleep(0.01)))
+    on_another_thread(loop, asyncio.sleep(0.05))
+    assert not task.done()
+    assert loop.run_until_complete(asyncio.wait_for(task, 5)) is None
+    # And what is asked for from now on comes, too.
+    assert loop.run_until_complete(asyncio.wait_for(one(), 5)) == 1
+    loop.close()
+
+
+def test_a_wake_up_that_comes_on_another_thread_is_there_when_the_loop_is_back() -> None:
+    loop = ioxide.new_event_loop()
+    future = loop.create_future()
+
+    async def wake() -> None:
+        future.set_result(7)
+        for _ in range(5):
+            await asyncio.sleep(0)
+
+    task = loop.run_until_complete(started(lambda: rust.call(lambda: future)))
+    on_another_thread(loop, wake())
+    assert not task.done()
+    assert loop.run_until_complete(asyncio.wait_for(task, 5)) == 7
+    assert loop.run_until_complete(asyncio.wait_for(one(), 5)) == 1
+    loop.close()
+
+
+def test_a_turn_that_was_asked_for_as_the_loop_stopped_is_taken_when_the_loop_is_back() -> None:
+    loop = ioxide.new_event_loop()
+    seen: list[int] = []
+
+    async def start(number: int) -> None:
+        rust.spawn_call(lambda: asyncio.sleep(0, seen.append(number)))
+
+    loop.call_soon(loop.stop)
+    task = loop.create_task(start(1))
+    loop.run_forever()
+    assert (task.done(), seen) == (True, [])
+    on_another_thread(loop, asyncio.sleep(0))
+    assert seen == []
+    loop.run_until_complete(asyncio.sleep(0))
+    assert seen == [1]
+    loop.run_until_complete(start(2))
+    loop.run_until_complete(asyncio.wait_for(one(), 5))
+    assert seen == [1, 2]
+    loop.close()
+
+
 PROGRAM = """
 import asyncio, sys, threading
 sys.path.insert(0, sys.argv[2])
@@ -211,7 +275,8 @@ ENDINGS = {
     ),
     "the loop open after one that was cancelled": (
         "async def end(task):\n    task.cancel()\n    await asyncio.sleep(0)\n"
-        "async def begin():\n    task = asyncio.ensure_future(rust.sleep(10))\n    await asyncio.sleep(0)\n    return task\n"
+        "async def begin():\n    task = asyncio.ensure_future(rust.sleep(10))\n    await asyncio.sleep(0)\n"
+        "    return task\n"
         "loop = ioxide.new_event_loop()\nkept = loop.run_until_complete(begin())\nloop.run_until_complete(end(kept))"
     ),
     "a coroutine suspended": (

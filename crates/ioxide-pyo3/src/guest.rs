@@ -204,10 +204,14 @@ impl Guest {
 
     /// Takes a turn.
     fn turn(&self, py: Python<'_>, is_readable: bool) -> PyResult<()> {
-        self.asked.set(Wants { soon: false, ..self.asked.get() });
+        // A turn that isn't for the descriptor may be the one that was asked for, also if nothing is due: the program's clock
+        // may have gone back since the timer went off, or another thread have run the loop. The other kind leaves the host's
+        // timer armed.
+        let at = self.asked.get().at;
+        self.asked.set(if is_readable { Wants { soon: false, at } } else { NOTHING });
         let turned = catch_unwind(AssertUnwindSafe(|| self.rust.turn(is_readable, |key| self.woken(py, key))));
         let wants = self.rust.wants();
-        if wants != self.asked.get() {
+        if wants != self.asked.get() || wants.at != at {
             self.ask(py, wants);
         }
         self.look_who_waits(py);
