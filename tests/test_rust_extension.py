@@ -223,6 +223,40 @@ def test_a_loop_with_methods_of_its_own_makes_and_schedules_its_way() -> None:
         assert loop.calls > 0
 
 
+def test_a_wake_up_while_the_loop_makes_the_future_to_wait_for_is_not_lost() -> None:
+    class Nesting(ioxide.Loop):
+        wakes: Any = None
+
+        def create_future(self) -> Any:
+            if self.wakes is not None:
+                wakes, self.wakes = self.wakes, None
+                wakes.set_result(7)
+                for _ in range(3):
+                    self._run_once()  # type: ignore[attr-defined]
+            return super().create_future()
+
+    loop: Any = Nesting()
+    future = loop.create_future()
+    results: list[Any] = []
+
+    def step() -> None:
+        loop.stop()
+        coroutine = rust.call(lambda: future)
+        loop.wakes = future
+        yielded = coroutine.send(None)
+        try:
+            coroutine.send(None)
+        except StopIteration as ended:
+            results.append((yielded, ended.value))
+
+    loop.call_soon(step)
+    loop.run_forever()
+    assert results == [(None, 7)]
+    # What the wake-up has left behind wakes nobody else.
+    loop.run_until_complete(sleep())
+    loop.close()
+
+
 async def sleep() -> None:
     await rust.sleep(0.001)
 
