@@ -333,3 +333,34 @@ def test_an_ioxide_of_another_version_is_refused() -> None:
         "this extension was built for version 1 of ioxide's loop API, "
         "and the ioxide that is installed has version 999\n"
     )
+
+
+OTHER_GUEST = """
+import asyncio, ctypes, sys
+import ioxide, ioxide._ioxide
+
+get = ctypes.pythonapi.PyCapsule_GetPointer
+get.restype, get.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]
+table = get(ioxide._ioxide._loop_api, b"ioxide._ioxide._loop_api")
+# Behind version and size, and the function that is asked for the running loop.
+address = ctypes.cast(table, ctypes.POINTER(ctypes.c_void_p))[2]
+attach = ctypes.PYFUNCTYPE(ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int)(address)
+guest = (ctypes.c_uint32 * 64)(int(sys.argv[1]), int(sys.argv[2]))
+
+async def main():
+    try:
+        attach(ctypes.addressof(guest), None, 0)
+    except RuntimeError as error:
+        print(error)
+
+loop = ioxide.new_event_loop()
+loop.run_until_complete(main())
+"""
+
+
+@pytest.mark.parametrize(("version", "size"), [(999, 256), (1, 8)])
+def test_an_extension_of_another_version_is_refused_before_its_functions_are_looked_at(version: int, size: int) -> None:
+    command = [sys.executable, "-c", OTHER_GUEST, str(version), str(size)]
+    outcome = subprocess.run(command, capture_output=True, text=True)
+    assert outcome.stderr == ""
+    assert outcome.stdout == "the extension was built for another version of ioxide\n"
