@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import subprocess
 import sys
 import threading
@@ -364,3 +365,28 @@ def test_an_extension_of_another_version_is_refused_before_its_functions_are_loo
     outcome = subprocess.run(command, capture_output=True, text=True)
     assert outcome.stderr == ""
     assert outcome.stdout == "the extension was built for another version of ioxide\n"
+
+
+def test_a_collection_as_a_loop_gets_its_first_future_finds_the_same_loop() -> None:
+    made = []
+
+    class Makes:
+        def __init__(self) -> None:
+            self.itself = self
+
+        def __del__(self) -> None:
+            made.append(rust.turns(1))
+
+    async def main() -> int:
+        threshold = gc.get_threshold()
+        gc.collect()
+        gc.disable()
+        Makes()
+        gc.set_threshold(1)
+        gc.enable()
+        own = rust.turns(2)
+        gc.set_threshold(*threshold)
+        gc.collect()
+        return await made.pop() + await own
+
+    assert ioxide.run(main()) == 3

@@ -91,6 +91,11 @@ impl Guest {
         };
         let rust = ioxide::guest::Guest::new(clock)?;
         host.attach(py, rust.as_fd())?;
+        // To attach may have run code of the program's, which may have wanted a future of this loop. The guest that this one
+        // has got is the one. The host keeps the other, too, until the loop is closed, and nothing comes for it.
+        if let Some(guest) = find(|guest| guest.number == number) {
+            return Ok(guest);
+        }
         let (asked, is_waiting) = (Cell::new(NOTHING), Cell::new(false));
         let guest = Rc::new(Self { number, host, asked, is_waiting, polled: RefCell::default(), rust });
         GUESTS.with_borrow_mut(|guests| guests.0.push(Rc::clone(&guest)));
