@@ -257,6 +257,47 @@ def test_a_wake_up_while_the_loop_makes_the_future_to_wait_for_is_not_lost() -> 
     loop.close()
 
 
+class Foreign:
+    """A future of somebody else's, who calls its callback wherever it likes."""
+
+    _asyncio_future_blocking = False
+
+    def __init__(self, loop: Any) -> None:
+        self.loop = loop
+        self.callback: Any = None
+
+    def get_loop(self) -> Any:
+        return self.loop
+
+    def add_done_callback(self, callback: Any) -> None:
+        self.callback = callback
+
+    def result(self) -> int:
+        return 7
+
+
+def test_what_is_awaited_in_rust_may_end_where_no_loop_runs(loop: Any, run: Any) -> None:
+    async def main() -> None:
+        foreign = Foreign(loop)
+        task = asyncio.create_task(rust.call(lambda: foreign))
+        await asyncio.sleep(0)
+        errors: list[Exception] = []
+
+        def end() -> None:
+            try:
+                foreign.callback(foreign)
+            except Exception as error:
+                errors.append(error)
+
+        thread = threading.Thread(target=end)
+        thread.start()
+        assert await asyncio.wait_for(task, 5) == 7
+        thread.join()
+        assert errors == []
+
+    run(main())
+
+
 async def sleep() -> None:
     await rust.sleep(0.001)
 
