@@ -136,6 +136,34 @@ def test_a_clock_of_the_programs_own_moves_the_timers_of_rust(loop: Any, run: An
     del loop.time
 
 
+def test_a_clock_that_goes_back_as_a_timer_goes_off_loses_no_timer(loop: Any, run: Any) -> None:
+    now = loop.time()
+    loop.time = lambda: now
+
+    def set_clock(time: float) -> None:
+        nonlocal now
+        now = time
+
+    async def main() -> None:
+        start = now
+        task = asyncio.create_task(rust.sleep(5))
+        await asyncio.sleep(0)
+        # Both are due in one turn, and this one is first: when the timer's turn comes it isn't due any more.
+        loop.call_at(start + 4, set_clock, start)
+        set_clock(start + 6)
+        for _ in range(5):
+            await asyncio.sleep(0)
+        assert (now, task.done()) == (start, False)
+        set_clock(start + 10)
+        for _ in range(5):
+            await asyncio.sleep(0)
+        assert task.done()
+        await task
+
+    run(main())
+    del loop.time
+
+
 def test_asyncio_takes_it_for_a_coroutine(run: Any) -> None:
     async def main() -> None:
         coroutine = rust.ready(1)
@@ -193,6 +221,81 @@ def test_a_loop_with_methods_of_its_own_makes_and_schedules_its_way() -> None:
         loop: Any = runner.get_loop()
         assert loop.futures > 0
         assert loop.calls > 0
+
+
+def test_a_wake_up_while_the_loop_makes_the_future_to_wait_for_is_not_lost() -> None:
+    class Nesting(ioxide.Loop):
+        wakes: Any = None
+
+        def create_future(self) -> Any:
+            if self.wakes is not None:
+                wakes, self.wakes = self.wakes, None
+                wakes.set_result(7)
+                for _ in range(3):
+                    self._run_once()  # type: ignore[attr-defined]
+            return super().create_future()
+
+    loop: Any = Nesting()
+    future = loop.create_future()
+    results: list[Any] = []
+
+    def step() -> None:
+        loop.stop()
+        coroutine = rust.call(lambda: future)
+        loop.wakes = future
+        yielded = coroutine.send(None)
+        try:
+            coroutine.send(None)
+        except StopIteration as ended:
+            results.append((yielded, ended.value))
+
+    loop.call_soon(step)
+    loop.run_forever()
+    assert results == [(None, 7)]
+    # What the wake-up has left behind wakes nobody else.
+    loop.run_until_complete(sleep())
+    loop.close()
+
+
+class Foreign:
+    """A future of somebody else's, who calls its callback wherever it likes."""
+
+    _asyncio_future_blocking = False
+
+    def __init__(self, loop: Any) -> None:
+        self.loop = loop
+        self.callback: Any = None
+
+    def get_loop(self) -> Any:
+        return self.loop
+
+    def add_done_callback(self, callback: Any) -> None:
+        self.callback = callback
+
+    def result(self) -> int:
+        return 7
+
+
+def test_what_is_awaited_in_rust_may_end_where_no_loop_runs(loop: Any, run: Any) -> None:
+    async def main() -> None:
+        foreign = Foreign(loop)
+        task = asyncio.create_task(rust.call(lambda: foreign))
+        await asyncio.sleep(0)
+        errors: list[Exception] = []
+
+        def end() -> None:
+            try:
+                foreign.callback(foreign)
+            except Exception as error:
+                errors.append(error)
+
+        thread = threading.Thread(target=end)
+        thread.start()
+        assert await asyncio.wait_for(task, 5) == 7
+        thread.join()
+        assert errors == []
+
+    run(main())
 
 
 async def sleep() -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -180,6 +182,69 @@ def test_a_loop_that_moves_to_another_thread_has_futures_there() -> None:
     assert results == [1, 1]
 
 
+def on_another_thread(loop: Any, awaitable: Any) -> None:
+    """Run a loop on another thread until something is done."""
+    thread = threading.Thread(target=lambda: loop.run_until_complete(awaitable))
+    thread.start()
+    thread.join()
+
+
+async def started(make: Callable[[], Any]) -> asyncio.Task[Any]:
+    """Make a task, and return it after its first step."""
+    task = asyncio.ensure_future(make())
+    await asyncio.sleep(0)
+    return task
+
+
+def test_a_timer_that_comes_due_on_another_thread_goes_off_when_the_loop_is_back() -> None:
+    loop = ioxide.new_event_loop()
+    task = loop.run_until_complete(started(lambda: rust.sleep(0.01)))
+    on_another_thread(loop, asyncio.sleep(0.05))
+    assert not task.done()
+    assert loop.run_until_complete(asyncio.wait_for(task, 5)) is None
+    # And what is asked for from now on comes, too.
+    assert loop.run_until_complete(asyncio.wait_for(one(), 5)) == 1
+    loop.close()
+
+
+def test_a_wake_up_that_comes_on_another_thread_is_there_when_the_loop_is_back() -> None:
+    loop = ioxide.new_event_loop()
+    future = loop.create_future()
+
+    async def wake() -> None:
+        future.set_result(7)
+        for _ in range(5):
+            await asyncio.sleep(0)
+
+    task = loop.run_until_complete(started(lambda: rust.call(lambda: future)))
+    on_another_thread(loop, wake())
+    assert not task.done()
+    assert loop.run_until_complete(asyncio.wait_for(task, 5)) == 7
+    assert loop.run_until_complete(asyncio.wait_for(one(), 5)) == 1
+    loop.close()
+
+
+def test_a_turn_that_was_asked_for_as_the_loop_stopped_is_taken_when_the_loop_is_back() -> None:
+    loop = ioxide.new_event_loop()
+    seen: list[int] = []
+
+    async def start(number: int) -> None:
+        rust.spawn_call(lambda: asyncio.sleep(0, seen.append(number)))
+
+    loop.call_soon(loop.stop)
+    task = loop.create_task(start(1))
+    loop.run_forever()
+    assert (task.done(), seen) == (True, [])
+    on_another_thread(loop, asyncio.sleep(0))
+    assert seen == []
+    loop.run_until_complete(asyncio.sleep(0))
+    assert seen == [1]
+    loop.run_until_complete(start(2))
+    loop.run_until_complete(asyncio.wait_for(one(), 5))
+    assert seen == [1, 2]
+    loop.close()
+
+
 PROGRAM = """
 import asyncio, sys, threading
 sys.path.insert(0, sys.argv[2])
@@ -206,6 +271,23 @@ ENDINGS = {
         "    kept.extend([loop, loop.run_until_complete(main())])\n"
         "thread = threading.Thread(target=work)\nthread.start()\nthread.join()"
     ),
+    "the loop open after a future that was ready": (
+        "async def end():\n    await rust.ready()\nloop = ioxide.new_event_loop()\nloop.run_until_complete(end())"
+    ),
+    "the loop open after one that was cancelled": (
+        "async def end(task):\n    task.cancel()\n    await asyncio.sleep(0)\n"
+        "async def begin():\n    task = asyncio.ensure_future(rust.sleep(10))\n    await asyncio.sleep(0)\n"
+        "    return task\n"
+        "loop = ioxide.new_event_loop()\nkept = loop.run_until_complete(begin())\nloop.run_until_complete(end(kept))"
+    ),
+    "a coroutine suspended": (
+        "async def begin():\n    kept = rust.sleep(10)\n    kept.send(None)\n    return kept\n"
+        "loop = ioxide.new_event_loop()\nkept = loop.run_until_complete(begin())"
+    ),
+    "a coroutine suspended, in a cycle": (
+        "async def begin():\n    kept = rust.wait_for_ever(lambda: None)\n    kept.send(None)\n    return [kept]\n"
+        "loop = ioxide.new_event_loop()\nkept = loop.run_until_complete(begin())\nkept.append(kept)\ndel loop, kept"
+    ),
     "in the middle": "async def end():\n    kept = await main()\n    sys.exit()\nioxide.run(end())",
 }
 
@@ -215,7 +297,7 @@ def test_a_program_that_ends_with_pending_futures_ends_well(ending: str) -> None
     paths = [str(build("tests/extension")), str(Path(__file__).parent)]
     command = [sys.executable, "-W", "ignore", "-c", PROGRAM + ENDINGS[ending], *paths]
     outcome = subprocess.run(command, capture_output=True, text=True)
-    assert outcome.returncode == 0
+    assert outcome.returncode == 0, outcome.stderr
     assert "panicked" not in outcome.stderr
     assert "Fatal" not in outcome.stderr
 
@@ -252,3 +334,59 @@ def test_an_ioxide_of_another_version_is_refused() -> None:
         "this extension was built for version 1 of ioxide's loop API, "
         "and the ioxide that is installed has version 999\n"
     )
+
+
+OTHER_GUEST = """
+import asyncio, ctypes, sys
+import ioxide, ioxide._ioxide
+
+get = ctypes.pythonapi.PyCapsule_GetPointer
+get.restype, get.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]
+table = get(ioxide._ioxide._loop_api, b"ioxide._ioxide._loop_api")
+# Behind version and size, and the function that is asked for the running loop.
+address = ctypes.cast(table, ctypes.POINTER(ctypes.c_void_p))[2]
+attach = ctypes.PYFUNCTYPE(ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int)(address)
+guest = (ctypes.c_uint32 * 64)(int(sys.argv[1]), int(sys.argv[2]))
+
+async def main():
+    try:
+        attach(ctypes.addressof(guest), None, 0)
+    except RuntimeError as error:
+        print(error)
+
+loop = ioxide.new_event_loop()
+loop.run_until_complete(main())
+"""
+
+
+@pytest.mark.parametrize(("version", "size"), [(999, 256), (1, 8)])
+def test_an_extension_of_another_version_is_refused_before_its_functions_are_looked_at(version: int, size: int) -> None:
+    command = [sys.executable, "-c", OTHER_GUEST, str(version), str(size)]
+    outcome = subprocess.run(command, capture_output=True, text=True)
+    assert outcome.stderr == ""
+    assert outcome.stdout == "the extension was built for another version of ioxide\n"
+
+
+def test_a_collection_as_a_loop_gets_its_first_future_finds_the_same_loop() -> None:
+    made = []
+
+    class Makes:
+        def __init__(self) -> None:
+            self.itself = self
+
+        def __del__(self) -> None:
+            made.append(rust.turns(1))
+
+    async def main() -> int:
+        threshold = gc.get_threshold()
+        gc.collect()
+        gc.disable()
+        Makes()
+        gc.set_threshold(1)
+        gc.enable()
+        own = rust.turns(2)
+        gc.set_threshold(*threshold)
+        gc.collect()
+        return await made.pop() + await own
+
+    assert ioxide.run(main()) == 3

@@ -12,11 +12,14 @@
 //!
 //! # Rules
 //!
-//! - Every function, of either table, is called by a thread that is attached to the interpreter. None unwinds.
+//! - Every function, of either table, is called by a thread that is attached to the interpreter, also while that ends: loops
+//!   and coroutines go then. None unwinds.
 //! - What a guest asks of the host is about the loop that is running on the thread that calls. There is one if
 //!   [`LoopApi::running_loop`] says so.
 //! - The host calls [`GuestApi::turn`] on the thread that attached the guest, and on no other. It may call
 //!   [`GuestApi::detach`] on any thread: a loop that doesn't run is closed by whoever likes.
+//! - What a guest has asked for may be lost while another thread runs the loop. When the loop is back on the guest's thread,
+//!   a guest that may have missed something gets a turn, without `is_readable`, after which it asks anew.
 //! - The reference that [`LoopApi::attach`] gives is borrowed. It holds until [`GuestApi::detach`] is called.
 //!
 //! # Versions

@@ -127,7 +127,14 @@ impl Callback {
             state.waker.take()
         });
         let Some(waker) = waker else { return Ok(()) };
-        // Within the guest, so that the wake-up is queued as one of the loop's own thread.
-        Guest::running(py)?.enter_and_catch(py, || waker.wake())
+        match Guest::running(py) {
+            // Within the guest, so that the wake-up is queued as one of the loop's own thread.
+            Ok(guest) => guest.enter_and_catch(py, || waker.wake()),
+            // A future of somebody else's may be done on any thread, and wakers are for any.
+            Err(_no_loop) => {
+                waker.wake();
+                Ok(())
+            }
+        }
     }
 }

@@ -221,14 +221,20 @@ unsafe extern "C" fn detach(data: *mut c_void) {
     });
 }
 
-/// Runs `body` for the host. There is nobody who would take an error, or a panic: both are told to `sys.unraisablehook`.
+/// Runs `body` for the host, on a thread that is attached. There is nobody who would take an error, or a panic: both are told
+/// to `sys.unraisablehook`.
 fn answer(what: &CStr, body: impl FnOnce(Python<'_>) -> PyResult<()>) {
-    // The thread is attached: this only lets PyO3 know.
-    Python::attach(|py| {
+    let run = |py: Python<'_>| {
         let result = catch_unwind(AssertUnwindSafe(|| body(py))).unwrap_or_else(|payload| Err(panic::raise(&*payload)));
         if let Err(error) = result {
             let what = what.to_str().map(|what| pyo3::types::PyString::new(py, what).into_any());
             error.write_unraisable(py, what.ok().as_ref());
         }
-    });
+    };
+    // This only lets PyO3 know that the thread is attached. `attach` would refuse while the interpreter ends, which is when
+    // loops go that weren't closed.
+    // SAFETY: the host calls on a thread that is attached, also then: to attach once more is no more than to count.
+    let answered = catch_unwind(AssertUnwindSafe(|| unsafe { Python::attach_unchecked(run) }));
+    // What comes as far as this came from telling, or from a panic's own payload, and could do so again.
+    std::mem::forget(answered);
 }

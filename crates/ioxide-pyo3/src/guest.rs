@@ -91,6 +91,11 @@ impl Guest {
         };
         let rust = ioxide::guest::Guest::new(clock)?;
         host.attach(py, rust.as_fd())?;
+        // To attach may have run code of the program's, which may have wanted a future of this loop. The guest that this one
+        // has got is the one. The host keeps the other, too, until the loop is closed, and nothing comes for it.
+        if let Some(guest) = find(|guest| guest.number == number) {
+            return Ok(guest);
+        }
         let (asked, is_waiting) = (Cell::new(NOTHING), Cell::new(false));
         let guest = Rc::new(Self { number, host, asked, is_waiting, polled: RefCell::default(), rust });
         GUESTS.with_borrow_mut(|guests| guests.0.push(Rc::clone(&guest)));
@@ -163,8 +168,7 @@ impl Guest {
 
     /// Keeps a future that is pending, and returns what its coroutine yields.
     fn suspend<'py>(&self, py: Python<'py>, waker: &PolledWaker, body: Body) -> PyResult<Bound<'py, PyAny>> {
-        let waits = !waker.end_poll();
-        let waiter = if waits { self.host.door().create_waiter(py) } else { Ok(py.None().into_bound(py)) };
+        let waiter = if waker.end_poll() { Ok(None) } else { self.host.door().create_waiter(py).map(Some) };
         let waiter = match waiter {
             Ok(waiter) => waiter,
             Err(error) => {
@@ -172,15 +176,25 @@ impl Guest {
                 return Err(error);
             }
         };
-        if let Some(polled) = self.polled.borrow_mut().get_mut(waker.key()) {
-            polled.body = Some(body);
-            polled.waiter = waits.then(|| waiter.clone().unbind());
-            self.set_waiting(py, true);
-            return Ok(waiter);
+        // To make a waiter may have run code of the program's, and a turn of the guest in it, in which a wake-up found no
+        // waiter to finish. From here on nothing runs before the waiter is in its place.
+        let waits = waiter.as_ref().filter(|_| !waker.is_queued());
+        if let Err(body) = self.put_back(waker.key(), body, waits) {
+            // The loop was closed by what the future did.
+            self.enter_and_catch(py, || drop(body))?;
+            return Err(PyRuntimeError::new_err("the event loop of a Rust future was closed while it ran"));
         }
-        // The loop was closed by what the future did.
-        self.enter_and_catch(py, || drop(body))?;
-        Err(PyRuntimeError::new_err("the event loop of a Rust future was closed while it ran"))
+        self.set_waiting(py, true);
+        Ok(waits.cloned().unwrap_or_else(|| py.None().into_bound(py)))
+    }
+
+    /// Puts a future that was polled back into its place, or returns it if that is gone.
+    fn put_back(&self, key: usize, body: Body, waiter: Option<&Bound<'_, PyAny>>) -> Result<(), Body> {
+        let mut polled = self.polled.borrow_mut();
+        let Some(polled) = polled.get_mut(key) else { return Err(body) };
+        polled.body = Some(body);
+        polled.waiter = waiter.map(|waiter| waiter.clone().unbind());
+        Ok(())
     }
 
     /// Drops the future of a coroutine.
@@ -204,10 +218,14 @@ impl Guest {
 
     /// Takes a turn.
     fn turn(&self, py: Python<'_>, is_readable: bool) -> PyResult<()> {
-        self.asked.set(Wants { soon: false, ..self.asked.get() });
+        // A turn that isn't for the descriptor may be the one that was asked for, also if nothing is due: the program's clock
+        // may have gone back since the timer went off, or another thread have run the loop. The other kind leaves the host's
+        // timer armed.
+        let at = self.asked.get().at;
+        self.asked.set(if is_readable { Wants { soon: false, at } } else { NOTHING });
         let turned = catch_unwind(AssertUnwindSafe(|| self.rust.turn(is_readable, |key| self.woken(py, key))));
         let wants = self.rust.wants();
-        if wants != self.asked.get() {
+        if wants != self.asked.get() || wants.at != at {
             self.ask(py, wants);
         }
         self.look_who_waits(py);
@@ -236,7 +254,8 @@ impl Guest {
 
     /// Tells the host whether it has to poll for the guest's sake, also while it has enough to run.
     fn look_who_waits(&self, py: Python<'_>) {
-        self.set_waiting(py, !(self.rust.is_idle() && self.polled.borrow().is_empty()));
+        let has_polled = !self.polled.borrow().is_empty();
+        self.set_waiting(py, has_polled || !self.rust.is_idle());
     }
 
     fn set_waiting(&self, py: Python<'_>, is_waiting: bool) {

@@ -75,16 +75,17 @@ unsafe extern "C" fn running_loop() -> u64 {
 }
 
 unsafe extern "C" fn attach(api: *const GuestApi, data: *mut c_void, descriptor: c_int) -> *const GuestHandle {
-    // SAFETY: the caller passes a table that lives as long as the process.
-    let api = unsafe { &*api };
+    // SAFETY: the caller passes a table, and one of any version begins with its version and its size.
+    let [version, size] = unsafe { api.cast::<[u32; 2]>().read() };
     // SAFETY: the caller passes a descriptor that is open until this function returns.
     let descriptor = unsafe { BorrowedFd::borrow_raw(descriptor) };
-    let functions = GuestFunctions { api, data };
     answer(null(), |py| {
         let event_loop = running(py)?;
-        if api.version != VERSION {
+        if version != VERSION || (size as usize) < size_of::<GuestApi>() {
             return Err(PyRuntimeError::new_err("the extension was built for another version of ioxide"));
         }
+        // SAFETY: version and size say that it is this table. It lives as long as the process, and is never written to.
+        let functions = GuestFunctions { api: unsafe { &*api }, data };
         let descriptor = descriptor.try_clone_to_owned().map_err(|error| errors::from_io_error(py, &error))?;
         let guest = Guest::attach(&event_loop, functions, descriptor)?;
         // Borrowed: the loop keeps it until it tells the guest of its end.
@@ -93,29 +94,27 @@ unsafe extern "C" fn attach(api: *const GuestApi, data: *mut c_void, descriptor:
 }
 
 unsafe extern "C" fn request_turn(guest: *const GuestHandle, soon: bool, at: i64) {
-    answer_or_print((), |py| {
-        // SAFETY: the caller passes what `attach` has given, before `detach`.
-        let guest = unsafe { guest_of(py, guest) };
-        Guest::request_turn(&guest, soon, Some(at).filter(|at| *at != NEVER));
+    // SAFETY: the caller passes what `attach` has given, before `detach`.
+    let guest = unsafe { guest_of(guest) };
+    answer_or_print((), move |py| {
+        Guest::request_turn(guest.bind(py), soon, Some(at).filter(|at| *at != NEVER));
         Ok(())
     });
 }
 
 unsafe extern "C" fn set_waiting(guest: *const GuestHandle, is_waiting: bool) {
-    answer_or_print((), |py| {
-        // SAFETY: the caller passes what `attach` has given, before `detach`.
-        let guest = unsafe { guest_of(py, guest) };
+    // SAFETY: the caller passes what `attach` has given, before `detach`.
+    let guest = unsafe { guest_of(guest) };
+    answer_or_print((), move |py| {
         guest.get().set_waiting(py, is_waiting);
         Ok(())
     });
 }
 
 unsafe extern "C" fn time(guest: *const GuestHandle) -> i64 {
-    answer_or_print(clock::monotonic(), |py| {
-        // SAFETY: the caller passes what `attach` has given, before `detach`.
-        let guest = unsafe { guest_of(py, guest) };
-        Guest::time(&guest)
-    })
+    // SAFETY: the caller passes what `attach` has given, before `detach`.
+    let guest = unsafe { guest_of(guest) };
+    answer_or_print(clock::monotonic(), move |py| Guest::time(guest.bind(py)))
 }
 
 unsafe extern "C" fn create_waiter() -> *mut PyObject {
@@ -134,35 +133,38 @@ fn running(py: Python<'_>) -> PyResult<Bound<'_, EventLoop>> {
     running_here::get(py).ok_or_else(|| PyRuntimeError::new_err("no running ioxide event loop"))
 }
 
-/// The guest behind a handle.
+/// The guest behind a handle: a reference of the caller's own, for whatever runs next may close the loop, which lets go of
+/// its own. To let `PyO3` know that the thread is attached is enough: it drops then what was dropped on threads that
+/// weren't.
 ///
 /// # Safety
-/// `handle` is what [`attach`] has returned, and the guest hasn't been told of its end.
-unsafe fn guest_of(py: Python<'_>, handle: *const GuestHandle) -> Bound<'_, Guest> {
+/// The thread is attached. `handle` is what [`attach`] has returned, and the guest hasn't been told of its end.
+unsafe fn guest_of(handle: *const GuestHandle) -> Py<Guest> {
+    // SAFETY: the caller's promise.
+    let py = unsafe { Python::assume_attached() };
     // SAFETY: the loop has a reference to the object until then, and so it is alive.
     let guest = unsafe { Bound::from_borrowed_ptr(py, handle.cast_mut().cast()) };
     // SAFETY: `attach` has made the handle of an object of this class.
-    unsafe { guest.cast_into_unchecked() }
+    unsafe { guest.cast_into_unchecked() }.unbind()
 }
 
 /// Runs `body` for a guest, which takes an error as Python's current exception.
-fn answer<R>(failure: R, body: impl FnOnce(Python<'_>) -> PyResult<R>) -> R {
+fn answer<R: Copy>(failure: R, body: impl FnOnce(Python<'_>) -> PyResult<R>) -> R {
     answer_or(failure, body, PyErr::restore)
 }
 
 /// As [`answer`], for a function that doesn't fail, or whose guest has nobody to tell.
-fn answer_or_print<R>(failure: R, body: impl FnOnce(Python<'_>) -> PyResult<R>) -> R {
+fn answer_or_print<R: Copy>(failure: R, body: impl FnOnce(Python<'_>) -> PyResult<R>) -> R {
     answer_or(failure, body, |error, py| error.write_unraisable(py, None))
 }
 
 /// Runs `body` on the thread, which is attached. A panic is an error, too.
-fn answer_or<R>(
+fn answer_or<R: Copy>(
     failure: R,
     body: impl FnOnce(Python<'_>) -> PyResult<R>,
     dispose: impl FnOnce(PyErr, Python<'_>),
 ) -> R {
-    // Attached already: this only lets PyO3 know, so that references are dropped at once.
-    Python::attach(|py| {
+    let run = |py: Python<'_>| {
         let result = catch_unwind(AssertUnwindSafe(|| body(py)));
         match result.unwrap_or_else(|_| Err(PyRuntimeError::new_err("ioxide panicked"))) {
             Ok(answer) => answer,
@@ -171,5 +173,14 @@ fn answer_or<R>(
                 failure
             }
         }
+    };
+    // This only lets PyO3 know that the thread is attached, so that references are dropped at once. `attach` would refuse
+    // while the interpreter ends, which is when coroutines go that nobody has closed.
+    // SAFETY: a guest calls on a thread that is attached, also then: to attach once more is no more than to count.
+    let answer = catch_unwind(AssertUnwindSafe(|| unsafe { Python::attach_unchecked(run) }));
+    answer.unwrap_or_else(|payload| {
+        // Its drop might panic, as what brought it here did.
+        std::mem::forget(payload);
+        failure
     })
 }

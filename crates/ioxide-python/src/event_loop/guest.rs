@@ -2,7 +2,8 @@
 //!
 //! A guest is compiled apart from this crate, and reached by the tables of `ioxide-abi`. The loop watches its one descriptor,
 //! as it does a transport's, and gives it a turn when that is readable, or when the guest has asked for one: soon, or at a
-//! time. A guest belongs to the thread that attached it. When another one runs the loop, the guest rests.
+//! time. A guest belongs to the thread that attached it. When another one runs the loop, the guest rests: what comes for it
+//! meanwhile is lost on that thread, and so it gets a turn when the loop runs on its own thread again.
 
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -122,6 +123,22 @@ impl Guest {
         }
     }
 
+    /// The loop begins to run. A guest that has rested goes on if this is its thread: what it had asked for may have been lost,
+    /// and a turn lets it ask again.
+    fn resume(slf: &Bound<'_, Self>) -> PyResult<()> {
+        let py = slf.py();
+        let guest = slf.get();
+        let is_detached = guest.functions.get(py).is_none();
+        if is_detached || guest.is_watched.load(Ordering::Relaxed) || guest.thread != thread::ident(py) {
+            return Ok(());
+        }
+        Self::watch(slf)?;
+        if !guest.is_queued.swap(true, Ordering::Relaxed) {
+            guest.event_loop.bind(py).get().push(py, Item::Turn(slf.clone().unbind()));
+        }
+        Ok(())
+    }
+
     /// Tells the guest that the loop is closed, or gone.
     pub fn detach(&self, py: Python<'_>) {
         self.unwatch(py);
@@ -177,6 +194,15 @@ impl Guest {
 }
 
 impl EventLoop {
+    /// Has the guests of this thread go on that have rested while another thread ran the loop.
+    ///
+    /// # Errors
+    /// What the kernel says of their descriptors.
+    pub(super) fn resume_guests(&self, py: Python<'_>) -> PyResult<()> {
+        let guests: Vec<_> = self.guests.with(py, |guests| guests.iter().map(|guest| guest.bind(py).clone()).collect());
+        guests.iter().try_for_each(Guest::resume)
+    }
+
     /// Tells every guest that the loop is closed.
     pub(super) fn detach_guests(&self, py: Python<'_>) {
         for guest in self.guests.with(py, std::mem::take) {

@@ -53,6 +53,7 @@ impl EventLoop {
         let event_loop = slf.get();
         let driver = LoopDriver::new(slf)?;
         let running = Running::begin(event_loop, slf.py())?;
+        event_loop.resume_guests(slf.py())?;
         let mut events = Events::new();
         let result = loop {
             let result = driver.turn(&mut events);
@@ -67,6 +68,7 @@ impl EventLoop {
     /// Takes one turn.
     fn _run_once(slf: &Bound<'_, Self>) -> PyResult<()> {
         slf.get().schedule.with(slf.py(), ioxide::Schedule::poll_next_turn);
+        slf.get().resume_guests(slf.py())?;
         let driver = LoopDriver::new(slf)?;
         let result = driver.turn(&mut Events::new());
         result.and(driver.clear_current_task())

@@ -40,6 +40,10 @@ pub struct Wants {
 }
 
 /// The guest is its thread's running loop for as long as this lives.
+///
+/// Its end brings back the loop that ran before. So those that are nested have to end in the opposite order: one that ends
+/// while a later one lives takes the thread's loop away from that, whose end then makes the first guest the running loop, of
+/// a thread that has left it.
 #[derive(Debug)]
 pub struct Entered<'a> {
     _guest: &'a Guest,
@@ -72,7 +76,8 @@ impl Guest {
         Ok(Self { core, events: Cell::new(Some(Events::new())) })
     }
 
-    /// Makes the guest the loop that runs on this thread, in the place of the one that does, if there is one.
+    /// Makes the guest the loop that runs on this thread, in the place of the one that does, if there is one. What it returns
+    /// has to be dropped before what an outer `enter` has returned.
     pub fn enter(&self) -> Entered<'_> {
         Entered { _guest: self, _in_place: self.core.enter_in_place() }
     }
