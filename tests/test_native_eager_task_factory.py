@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import gc
 import inspect
 import sys
@@ -131,6 +132,13 @@ def test_whose_factory_it_is_and_for_which_class_can_be_told(module: Any) -> Non
     ):
         assert factory.__code__ is STOCK.eager_task_factory.__code__
         assert [cell.cell_contents for cell in factory.__closure__] == [constructor]
+
+
+@both
+def test_a_factory_is_its_own_copy(module: Any) -> None:
+    for factory in (module.eager_task_factory, module.create_eager_task_factory(OwnTask)):
+        assert copy.copy(factory) is factory
+        assert copy.deepcopy({"factory": factory})["factory"] is factory
 
 
 @both

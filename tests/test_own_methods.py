@@ -108,3 +108,37 @@ def test_what_the_loop_itself_needs_is_not_in_its_dictionary() -> None:
     loop.close()
     # The interpreter finds the methods of an object without a look-up only as long as this is so.
     assert vars(loop) == {}
+
+
+def test_a_clock_that_a_class_puts_past_the_loop_s_notice_is_asked_all_the_same() -> None:
+    class Unnoticed(ioxide.Loop):
+        def __setattr__(self, name: str, value: Any) -> None:
+            if name == "time":
+                self.__dict__[name] = value
+            else:
+                super().__setattr__(name, value)
+
+    loop = Unnoticed()
+    try:
+        loop.call_later(1, print).cancel()
+        loop.time = lambda: 5.0  # type: ignore[method-assign]
+        timer = loop.call_later(1, print)
+        assert timer.when() == 6.0
+        timer.cancel()
+    finally:
+        loop.close()
+
+
+def test_a_clock_that_a_class_gets_later_is_asked_by_its_loops() -> None:
+    class Later(ioxide.Loop):
+        pass
+
+    loop = Later()
+    try:
+        loop.call_later(1, print).cancel()
+        Later.time = lambda self: 5.0  # type: ignore[method-assign]
+        timer = loop.call_later(1, print)
+        assert timer.when() == 6.0
+        timer.cancel()
+    finally:
+        loop.close()
