@@ -1,9 +1,8 @@
 //! The extension's guests: for each loop of ioxide's that this thread has run, a loop of Rust futures.
 //!
 //! A guest belongs to its thread, and so do the futures of its coroutines, which are kept here: a coroutine is a Python
-//! object, and any thread may have it, but it has only a key. What the host has of a guest is a
-//! [`Home`], which any thread
-//! may touch; by it the thread finds the guest again.
+//! object, and any thread may have it, but it has only a key. What the host has of a guest is a [`Home`], which any thread may
+//! touch; by it the thread finds the guest again.
 //!
 //! Nothing of the program's is called, dropped or woken while anything here is borrowed.
 
