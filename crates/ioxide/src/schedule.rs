@@ -30,6 +30,17 @@ pub enum Poll {
     Wait(Option<Nanoseconds>),
 }
 
+/// Whether the next turn does without a poll.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Skip {
+    /// It does: there is something to run.
+    Yes,
+    /// It does if the time of the first timer has come.
+    IfDue,
+    /// It polls.
+    No,
+}
+
 impl<T> Schedule<T> {
     /// Makes an empty schedule.
     #[must_use]
@@ -42,15 +53,27 @@ impl<T> Schedule<T> {
         self.turns_until_poll = 0;
     }
 
-    /// Decides whether the next turn does without a poll. A turn that has something to run needn't, unless `needs_poll`: there is a
-    /// descriptor to look at, or another thread to let in. It polls then like every turn of asyncio, for programs count
-    /// on a descriptor's being served within so many turns.
-    pub fn skips_poll(&mut self, needs_poll: bool) -> bool {
-        if self.ready.is_empty() || needs_poll || self.turns_until_poll == 0 {
-            return false;
+    /// Decides whether the next turn does without a poll. A turn that has something to run can, unless `needs_poll`: there
+    /// is a descriptor to look at, or another thread to let in. It polls then like every turn of asyncio, for programs
+    /// count on a descriptor's being served within so many turns.
+    pub fn skips_poll(&mut self, needs_poll: bool) -> Skip {
+        if needs_poll || self.turns_until_poll == 0 {
+            return Skip::No;
+        }
+        if self.ready.is_empty() {
+            return if self.timers.is_empty() { Skip::No } else { Skip::IfDue };
         }
         self.turns_until_poll -= 1;
-        true
+        Skip::Yes
+    }
+
+    /// As [`Schedule::skips_poll`], when that was [`Skip::IfDue`] and it is `now`.
+    pub fn skips_poll_at(&mut self, now: Nanoseconds) -> bool {
+        let is_due = self.timers.next_deadline().is_some_and(|deadline| deadline <= now);
+        if is_due {
+            self.turns_until_poll = self.turns_until_poll.saturating_sub(1);
+        }
+        is_due
     }
 
     /// Tells what the poll of the next turn is.
@@ -93,7 +116,7 @@ mod tests {
     #[test]
     fn an_idle_loop_waits_for_its_next_timer_or_for_ever() {
         let mut schedule: Schedule<u8> = Schedule::new();
-        assert!(!schedule.skips_poll(false));
+        assert_eq!(schedule.skips_poll(false), Skip::No);
         assert_eq!(schedule.next_poll(), Poll::Wait(None));
         schedule.timers.insert(9, 0);
         assert_eq!(schedule.next_poll(), Poll::Wait(Some(9)));
@@ -102,7 +125,7 @@ mod tests {
     #[test]
     fn the_first_turn_polls_also_when_there_is_something_to_run() {
         let mut schedule = busy();
-        assert!(!schedule.skips_poll(false));
+        assert_eq!(schedule.skips_poll(false), Skip::No);
         assert_eq!(schedule.next_poll(), Poll::Now);
     }
 
@@ -110,7 +133,7 @@ mod tests {
     fn a_busy_loop_polls_every_turn_if_there_is_a_reason() {
         let mut schedule = busy();
         schedule.polled();
-        assert!(!schedule.skips_poll(true));
+        assert_eq!(schedule.skips_poll(true), Skip::No);
         assert_eq!(schedule.next_poll(), Poll::Now);
     }
 
@@ -119,12 +142,25 @@ mod tests {
         let mut schedule = busy();
         for _ in 0..2 {
             schedule.polled();
-            let skipped = (0..1000).take_while(|_| schedule.skips_poll(false)).count();
+            let skipped = (0..1000).take_while(|_| schedule.skips_poll(false) == Skip::Yes).count();
             assert_eq!(skipped, MOST_TURNS_WITHOUT_POLL as usize);
         }
         schedule.polled();
         schedule.poll_next_turn();
-        assert!(!schedule.skips_poll(false));
+        assert_eq!(schedule.skips_poll(false), Skip::No);
+    }
+
+    #[test]
+    fn a_loop_with_a_timer_that_is_due_polls_once_in_a_while() {
+        let mut schedule: Schedule<u8> = Schedule::new();
+        schedule.timers.insert(5, 0);
+        assert_eq!(schedule.skips_poll(false), Skip::No);
+        schedule.polled();
+        assert_eq!(schedule.skips_poll(true), Skip::No);
+        assert_eq!(schedule.skips_poll(false), Skip::IfDue);
+        assert!(!schedule.skips_poll_at(4));
+        let skipped = (0..1000).take_while(|_| schedule.skips_poll(false) == Skip::IfDue && schedule.skips_poll_at(5));
+        assert_eq!(skipped.count(), MOST_TURNS_WITHOUT_POLL as usize);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use std::io;
 
 use crate::clock::Nanoseconds;
 use crate::reactor::{Event, Events, Reactor};
-use crate::schedule::{Poll, Schedule};
+use crate::schedule::{Poll, Schedule, Skip};
 
 /// What a loop is made of, and what it runs.
 ///
@@ -80,10 +80,13 @@ pub trait Driver {
 /// # Errors
 /// The driver's; what is queued stays queued.
 pub fn turn<D: Driver>(driver: &D, events: &mut Events) -> Result<(), D::Error> {
-    poll(driver, events)?;
+    let known_time = poll(driver, events)?;
     driver.receive()?;
     let has_timers = driver.with_schedule(|schedule| !schedule.timers.is_empty());
-    let time = if has_timers { Some(driver.time()?) } else { None };
+    let time = match known_time {
+        None if has_timers => Some(driver.time()?),
+        known_time => known_time,
+    };
     let batch = driver.with_schedule(|schedule| schedule.begin_batch(time));
     for _ in 0..batch {
         // Closing the loop from within empties the queue.
@@ -93,10 +96,18 @@ pub fn turn<D: Driver>(driver: &D, events: &mut Events) -> Result<(), D::Error> 
     Ok(())
 }
 
-fn poll<D: Driver>(driver: &D, events: &mut Events) -> Result<(), D::Error> {
+/// Polls, unless the turn does without. Returns the time if that had to be asked for and has hardly passed since.
+fn poll<D: Driver>(driver: &D, events: &mut Events) -> Result<Option<Nanoseconds>, D::Error> {
     let needs_poll = driver.needs_poll();
-    if driver.with_schedule(|schedule| schedule.skips_poll(needs_poll)) {
-        return Ok(());
+    match driver.with_schedule(|schedule| schedule.skips_poll(needs_poll)) {
+        Skip::Yes => return Ok(None),
+        Skip::IfDue => {
+            let time = driver.time()?;
+            if driver.with_schedule(|schedule| schedule.skips_poll_at(time)) {
+                return Ok(Some(time));
+            }
+        }
+        Skip::No => {}
     }
     driver.before_poll()?;
     match driver.with_schedule(Schedule::next_poll) {
@@ -115,7 +126,7 @@ fn poll<D: Driver>(driver: &D, events: &mut Events) -> Result<(), D::Error> {
     }
     events.clear();
     driver.with_schedule(Schedule::polled);
-    Ok(())
+    Ok(None)
 }
 
 /// Waits, unless something is there to do by the time that the loop has announced its sleep: another thread sent it or,
