@@ -1,4 +1,4 @@
-//! Crates that know nothing of this one, running on it: hyper, rustls, the adapters of futures-util.
+//! Crates that know nothing of this one, running on it: hyper, rustls, async-tungstenite, the adapters of futures-util.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -8,6 +8,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use async_tungstenite::tungstenite::Message;
+use async_tungstenite::{accept_async, client_async};
 use futures_rustls::rustls::pki_types::{PrivateKeyDer, ServerName};
 use futures_rustls::rustls::{ClientConfig, RootCertStore, ServerConfig, crypto::ring};
 use futures_rustls::{TlsAcceptor, TlsConnector};
@@ -126,6 +128,39 @@ fn hyper_serves_and_asks_over_tls() {
         let stream = TlsConnector::from(Arc::new(client_config)).connect(name, right).await.unwrap();
         ask(Io::new(stream), &SIZES).await;
         server.await.unwrap();
+    })
+    .unwrap();
+}
+
+#[test]
+fn web_sockets_carry_messages_of_any_size_and_close() {
+    run(async {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let echo = spawn(async move {
+            let mut socket = accept_async(listener.accept().await.unwrap().0).await.unwrap();
+            let mut count = 0;
+            while let Some(Ok(message)) = futures_util::StreamExt::next(&mut socket).await {
+                if message.is_binary() {
+                    socket.send(message).await.unwrap();
+                    count += 1;
+                }
+            }
+            count
+        });
+        let stream = TcpStream::connect(address).await.unwrap();
+        let (mut socket, _) = client_async("ws://localhost/", stream).await.unwrap();
+        for size in SIZES {
+            let message = Message::binary(vec![b'x'; size]);
+            socket.send(message.clone()).await.unwrap();
+            let answer = futures_util::StreamExt::next(&mut socket).await.unwrap().unwrap();
+            assert_eq!(answer, message);
+        }
+        socket.close(None).await.unwrap();
+        while let Some(Ok(message)) = futures_util::StreamExt::next(&mut socket).await {
+            assert!(message.is_close());
+        }
+        assert_eq!(echo.await.unwrap(), SIZES.len());
     })
     .unwrap();
 }
