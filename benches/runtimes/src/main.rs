@@ -1,4 +1,4 @@
-//! What tasks, queues and locks cost: ioxide beside other runtimes that run on one thread.
+//! What tasks, queues, locks and sockets cost: ioxide beside other runtimes that run on one thread.
 //!
 //! `cargo run --release [-- FILTER]` from this directory. Each runtime does the same work with what its own users would
 //! take for it, and all in one run, for figures of different runs don't compare. Where they promise different things, the
@@ -24,6 +24,9 @@ const COUNT: usize = 1000;
 /// How many tasks share that where several do.
 const TASKS: usize = 10;
 
+/// How long an echoed message is, in bytes.
+const MESSAGE: usize = 64;
+
 /// A runtime, and the work that it is measured by. The comments give what is done [`COUNT`] times.
 trait Runtime {
     const NAME: &str;
@@ -39,6 +42,8 @@ trait Runtime {
     fn queue_ping_pong(&mut self) -> usize;
     /// A lock is taken and released, and nobody waits.
     fn lock_alone(&mut self) -> usize;
+    /// A message goes to another task by TCP and comes back. Ten pairs of tasks do that at once, each on its connection.
+    fn echo(&mut self) -> usize;
 }
 
 /// One in which a task can let the others run, and goes on behind them.
@@ -73,7 +78,8 @@ macro_rules! scenarios {
 fn main() {
     let criterion = &mut Criterion::default().configure_from_args();
     scenarios!(criterion: [Ioxide, Tokio, Smol, Monoio]
-        Runtime::spawn, Runtime::queue_alone, Runtime::queue_stream, Runtime::queue_ping_pong, Runtime::lock_alone);
+        Runtime::spawn, Runtime::queue_alone, Runtime::queue_stream, Runtime::queue_ping_pong, Runtime::lock_alone,
+        Runtime::echo);
     scenarios!(criterion: [Ioxide, Tokio, Smol]
         TakesTurns::yield_now, TakesTurns::lock_contended);
     criterion.final_summary();

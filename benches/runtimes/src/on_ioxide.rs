@@ -2,10 +2,11 @@
 
 use std::rc::Rc;
 
+use ioxide::net::{TcpListener, TcpStream};
 use ioxide::sync::{Lock, Queue};
 use ioxide::{EventLoop, spawn};
 
-use super::{COUNT, Runtime, TASKS, TakesTurns};
+use super::{COUNT, MESSAGE, Runtime, TASKS, TakesTurns};
 
 pub struct Ioxide(EventLoop);
 
@@ -89,6 +90,44 @@ impl Runtime for Ioxide {
             lock.into_inner()
         })
     }
+
+    fn echo(&mut self) -> usize {
+        self.run(async {
+            let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
+            let mut tasks = Vec::new();
+            for _ in 0..TASKS {
+                let asking = TcpStream::connect(listener.local_addr()?).await?;
+                let (answering, _) = listener.accept().await?;
+                drop(spawn(answer(answering)));
+                tasks.push(spawn(ask(asking)));
+            }
+            let mut sum = 0;
+            for task in tasks {
+                sum += task.await.expect("nobody cancels it")?;
+            }
+            Ok::<_, std::io::Error>(sum)
+        })
+        .expect("loopback works")
+    }
+}
+
+async fn answer(stream: TcpStream) -> std::io::Result<()> {
+    stream.set_nodelay(true)?;
+    let mut message = [0; MESSAGE];
+    while stream.read_exact(&mut message).await.is_ok() {
+        stream.write_all(&message).await?;
+    }
+    Ok(())
+}
+
+async fn ask(stream: TcpStream) -> std::io::Result<usize> {
+    stream.set_nodelay(true)?;
+    let mut message = [1; MESSAGE];
+    for _ in 0..COUNT / TASKS {
+        stream.write_all(&message).await?;
+        stream.read_exact(&mut message).await?;
+    }
+    Ok(message.iter().copied().map(usize::from).sum())
 }
 
 impl TakesTurns for Ioxide {

@@ -7,9 +7,11 @@ use std::cell::Cell;
 
 use local_sync::mpsc::bounded::channel;
 use local_sync::semaphore::Semaphore;
+use monoio::io::{AsyncReadRentExt, AsyncWriteRentExt};
+use monoio::net::{TcpListener, TcpStream};
 use monoio::{FusionDriver, FusionRuntime, RuntimeBuilder, spawn};
 
-use super::{COUNT, Runtime};
+use super::{COUNT, MESSAGE, Runtime, TASKS};
 
 pub struct Monoio(Inner);
 
@@ -91,6 +93,53 @@ impl Runtime for Monoio {
             lock.1.get()
         })
     }
+
+    fn echo(&mut self) -> usize {
+        self.run(async {
+            let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+            let mut tasks = Vec::new();
+            for _ in 0..TASKS {
+                let asking = TcpStream::connect(listener.local_addr()?).await?;
+                let (answering, _) = listener.accept().await?;
+                drop(spawn(answer(answering)));
+                tasks.push(spawn(ask(asking)));
+            }
+            let mut sum = 0;
+            for task in tasks {
+                sum += task.await?;
+            }
+            Ok::<_, std::io::Error>(sum)
+        })
+        .expect("loopback works")
+    }
+}
+
+/// Its reads and writes take the buffer, and give it back.
+async fn answer(mut stream: TcpStream) -> std::io::Result<()> {
+    stream.set_nodelay(true)?;
+    let mut message = vec![0; MESSAGE];
+    loop {
+        let (read, filled) = stream.read_exact(message).await;
+        if read.is_err() {
+            return Ok(());
+        }
+        let (written, buffer) = stream.write_all(filled).await;
+        written?;
+        message = buffer;
+    }
+}
+
+async fn ask(mut stream: TcpStream) -> std::io::Result<usize> {
+    stream.set_nodelay(true)?;
+    let mut message = vec![1; MESSAGE];
+    for _ in 0..COUNT / TASKS {
+        let (written, buffer) = stream.write_all(message).await;
+        written?;
+        let (read, filled) = stream.read_exact(buffer).await;
+        read?;
+        message = filled;
+    }
+    Ok(message.iter().copied().map(usize::from).sum())
 }
 
 impl Monoio {

@@ -5,10 +5,12 @@
 use std::rc::Rc;
 
 use smol::channel::bounded;
+use smol::io::{AsyncReadExt, AsyncWriteExt};
 use smol::lock::Mutex;
+use smol::net::{TcpListener, TcpStream};
 use smol::{LocalExecutor, Task};
 
-use super::{COUNT, Runtime, TASKS, TakesTurns};
+use super::{COUNT, MESSAGE, Runtime, TASKS, TakesTurns};
 
 pub struct Smol;
 
@@ -95,6 +97,44 @@ impl Runtime for Smol {
             lock.into_inner()
         })
     }
+
+    fn echo(&mut self) -> usize {
+        run(async {
+            let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
+            let mut tasks = Vec::new();
+            for _ in 0..TASKS {
+                let asking = TcpStream::connect(listener.local_addr()?).await?;
+                let (answering, _) = listener.accept().await?;
+                spawn(answer(answering)).detach();
+                tasks.push(spawn(ask(asking)));
+            }
+            let mut sum = 0;
+            for task in tasks {
+                sum += task.await?;
+            }
+            Ok::<_, std::io::Error>(sum)
+        })
+        .expect("loopback works")
+    }
+}
+
+async fn answer(mut stream: TcpStream) -> std::io::Result<()> {
+    stream.set_nodelay(true)?;
+    let mut message = [0; MESSAGE];
+    while stream.read_exact(&mut message).await.is_ok() {
+        stream.write_all(&message).await?;
+    }
+    Ok(())
+}
+
+async fn ask(mut stream: TcpStream) -> std::io::Result<usize> {
+    stream.set_nodelay(true)?;
+    let mut message = [1; MESSAGE];
+    for _ in 0..COUNT / TASKS {
+        stream.write_all(&message).await?;
+        stream.read_exact(&mut message).await?;
+    }
+    Ok(message.iter().copied().map(usize::from).sum())
 }
 
 impl TakesTurns for Smol {

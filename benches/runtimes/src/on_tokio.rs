@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Builder;
 use tokio::spawn;
 use tokio::sync::Mutex;
 use tokio::sync::mpsc::channel;
 
-use super::{COUNT, Runtime, TASKS, TakesTurns};
+use super::{COUNT, MESSAGE, Runtime, TASKS, TakesTurns};
 
 pub struct Tokio(tokio::runtime::Runtime);
 
@@ -15,7 +17,7 @@ impl Runtime for Tokio {
     const NAME: &str = "tokio";
 
     fn new() -> Self {
-        Self(Builder::new_current_thread().build().expect("a runtime without drivers can be made"))
+        Self(Builder::new_current_thread().enable_io().build().expect("the kernel has a descriptor left"))
     }
 
     fn spawn(&mut self) -> usize {
@@ -86,6 +88,44 @@ impl Runtime for Tokio {
             lock.into_inner()
         })
     }
+
+    fn echo(&mut self) -> usize {
+        self.run(async {
+            let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
+            let mut tasks = Vec::new();
+            for _ in 0..TASKS {
+                let asking = TcpStream::connect(listener.local_addr()?).await?;
+                let (answering, _) = listener.accept().await?;
+                drop(spawn(answer(answering)));
+                tasks.push(spawn(ask(asking)));
+            }
+            let mut sum = 0;
+            for task in tasks {
+                sum += task.await.expect("nobody cancels it")?;
+            }
+            Ok::<_, std::io::Error>(sum)
+        })
+        .expect("loopback works")
+    }
+}
+
+async fn answer(mut stream: TcpStream) -> std::io::Result<()> {
+    stream.set_nodelay(true)?;
+    let mut message = [0; MESSAGE];
+    while stream.read_exact(&mut message).await.is_ok() {
+        stream.write_all(&message).await?;
+    }
+    Ok(())
+}
+
+async fn ask(mut stream: TcpStream) -> std::io::Result<usize> {
+    stream.set_nodelay(true)?;
+    let mut message = [1; MESSAGE];
+    for _ in 0..COUNT / TASKS {
+        stream.write_all(&message).await?;
+        stream.read_exact(&mut message).await?;
+    }
+    Ok(message.iter().copied().map(usize::from).sum())
 }
 
 impl TakesTurns for Tokio {
