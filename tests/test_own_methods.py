@@ -142,3 +142,46 @@ def test_a_clock_that_a_class_gets_later_is_asked_by_its_loops() -> None:
         timer.cancel()
     finally:
         loop.close()
+
+
+async def answer() -> int:
+    return 42
+
+
+USES_OF_METHODS: dict[str, Callable[[asyncio.AbstractEventLoop], Any]] = {
+    "call_at": lambda loop: loop.call_later(0, int),
+    "call_later": lambda loop: loop.run_until_complete(NATIVE.sleep(0.001)),
+    "call_soon": lambda loop: loop.run_until_complete(NATIVE.sleep(0)),
+    "create_future": lambda loop: loop.run_until_complete(NATIVE.sleep(0.001)),
+    "create_task": lambda loop: loop.run_until_complete(gather_an_answer()),
+}
+
+
+async def gather_an_answer() -> list[int]:
+    answers: list[int] = await NATIVE.gather(answer())
+    return answers
+
+
+@pytest.mark.parametrize("name", USES_OF_METHODS)
+def test_a_method_that_a_class_gets_later_is_called_by_native_code(name: str) -> None:
+    class Later(ioxide.Loop):
+        pass
+
+    calls: list[str] = []
+
+    def method(self: Any, *args: Any, **kwargs: Any) -> Any:
+        calls.append(name)
+        return getattr(ioxide.Loop, name)(self, *args, **kwargs)
+
+    loop = Later()
+    try:
+        USES_OF_METHODS[name](loop)
+        setattr(Later, name, method)
+        USES_OF_METHODS[name](loop)
+        assert calls != []
+        calls.clear()
+        delattr(Later, name)
+        USES_OF_METHODS[name](loop)
+        assert calls == []
+    finally:
+        loop.close()

@@ -44,6 +44,7 @@ __all__ = [
     "__version__",
     "_live_tasks",
     "_loop_api",
+    "_shares_contexts",
     "as_completed",
     "coroutine",
     "create_task",
@@ -528,3 +529,4 @@ if sys.version_info >= (3, 14):
     future_discard_from_awaited_by = asyncio.future_discard_from_awaited_by
 
 def _live_tasks() -> list[asyncio.Task[Any]]: ...
+def _shares_contexts() -> bool: ...

@@ -15,6 +15,8 @@ mod item;
 mod listener;
 #[cfg(not(Py_3_13))]
 mod program_attributes;
+#[cfg(Py_3_14)]
+mod reentrant_lock;
 mod socket_operation;
 mod streams;
 mod sync;
@@ -102,7 +104,8 @@ mod _ioxide {
 
     use super::combinators::coroutine_function::CoroutineFunction;
     use super::cpython::{
-        class_name, coroutine, finalizer, free_list, live_tasks, loop_api, shortcut, traversal, vectorcall,
+        class_name, context_layout, coroutine, finalizer, free_list, live_tasks, loop_api, shortcut, traversal,
+        vectorcall,
     };
 
     /// Every task that isn't done, of all loops.
@@ -111,17 +114,28 @@ mod _ioxide {
         live_tasks::all(py)
     }
 
+    /// Whether callbacks share contexts: whether this version of the interpreter is one whose layout was understood.
+    #[pyfunction]
+    fn _shares_contexts() -> bool {
+        context_layout::is_known()
+    }
+
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         let py = module.py();
+        context_layout::find(py)?;
         free_list::install::<super::handle::Handle>(py);
         free_list::install::<super::timer_handle::TimerHandle>(py);
+        #[cfg(Py_3_14)]
+        free_list::install::<super::thread_safe_handle::ThreadSafeHandle>(py);
         free_list::install::<super::future::Future>(py);
         free_list::install::<super::future::FutureIterator>(py);
         free_list::install::<super::task::Task>(py);
         free_list::install::<super::combinators::native_coroutine::NativeCoroutine>(py);
         traversal::install::<super::handle::Handle>(py);
         traversal::install::<super::timer_handle::TimerHandle>(py);
+        #[cfg(Py_3_14)]
+        traversal::install::<super::thread_safe_handle::ThreadSafeHandle>(py);
         finalizer::install::<super::future::Future>(py);
         finalizer::install::<super::task::Task>(py);
         finalizer::install::<super::combinators::gather::GatheringFuture>(py);

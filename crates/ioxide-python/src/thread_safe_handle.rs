@@ -3,19 +3,20 @@
 //! Another thread that cancels it, or asks whether it is cancelled, waits while the callback runs: by then the callback
 //! has either ended or will not run.
 
-use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
-use pyo3::types::PyTuple;
 
 use crate::cpython::asyncio;
+use crate::cpython::free_list::{self, free_list};
+use crate::cpython::traversal::{self, Traverse};
 use crate::event_loop::EventLoop;
-use crate::handle::Handle;
+use crate::handle::{Arguments, Handle};
+use crate::reentrant_lock::ReentrantLock;
 
 /// A handle that any thread may cancel.
 #[pyclass(frozen, extends = Handle, name = "_ThreadSafeHandle", module = "ioxide")]
 pub struct ThreadSafeHandle {
-    /// A `threading.RLock`: the callback itself may cancel its handle.
-    lock: Py<PyAny>,
+    /// The callback itself may cancel its handle.
+    lock: ReentrantLock,
 }
 
 impl ThreadSafeHandle {
@@ -26,13 +27,33 @@ impl ThreadSafeHandle {
     pub fn make<'py>(
         event_loop: &Bound<'py, EventLoop>,
         callback: &Bound<'py, PyAny>,
-        arguments: &Bound<'py, PyTuple>,
+        arguments: Arguments,
         context: Option<Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, Self>> {
         let py = event_loop.py();
         let handle = Handle::new(event_loop, callback, arguments, context)?;
-        let lock = asyncio::REENTRANT_LOCK.get(py)?.call0()?.unbind();
-        Bound::new(py, PyClassInitializer::from(handle).add_subclass(Self { lock }))
+        Self::of_handle(py, handle, event_loop.get().shows_handles_at_once())
+    }
+
+    fn of_handle(py: Python<'_>, handle: Handle, is_seen: bool) -> PyResult<Bound<'_, Self>> {
+        free_list::make_derived(py, handle, Self { lock: ReentrantLock::new() }, is_seen, |handle, derived| {
+            Bound::new(py, PyClassInitializer::from(handle).add_subclass(derived))
+        })
+    }
+
+    /// As [`Handle::run_and_drop`]. Nobody can cancel what nobody has, so that no lock is needed then.
+    ///
+    /// # Errors
+    /// As [`Handle::run`].
+    pub fn run_and_drop(slf: Bound<'_, Self>) -> PyResult<()> {
+        let py = slf.py();
+        match free_list::take_apart_derived::<Handle, Self>(slf) {
+            Ok((handle, _)) => handle.run_alone(py, |handle| Self::of_handle(py, handle, true).map(Bound::into_super)),
+            Err(slf) => {
+                traversal::show_to_collector(&slf);
+                Self::run(&slf)
+            }
+        }
     }
 
     /// Runs the callback under the lock, unless it was cancelled.
@@ -40,15 +61,15 @@ impl ThreadSafeHandle {
     /// # Errors
     /// As [`Handle::run`].
     pub fn run(slf: &Bound<'_, Self>) -> PyResult<()> {
-        slf.get().locked(slf.py(), || Handle::run_unless_cancelled(slf.as_super()))
+        slf.get().lock.locked(slf.py(), || Handle::run_unless_cancelled(slf.as_super()))
     }
+}
 
-    /// Does something under the lock. Waiting for it lets other threads run.
-    fn locked<R>(&self, py: Python<'_>, action: impl FnOnce() -> PyResult<R>) -> PyResult<R> {
-        self.lock.call_method0(py, pyo3::intern!(py, "acquire"))?;
-        let result = action();
-        self.lock.call_method0(py, pyo3::intern!(py, "release"))?;
-        result
+free_list!(ThreadSafeHandle);
+
+impl Traverse for ThreadSafeHandle {
+    fn each<E>(slf: &Bound<'_, Self>, show: &mut impl FnMut(&Py<PyAny>) -> Result<(), E>) -> Result<(), E> {
+        slf.as_super().get().show(show)
     }
 }
 
@@ -56,12 +77,12 @@ impl ThreadSafeHandle {
 impl ThreadSafeHandle {
     /// Makes sure that the callback doesn't run, and lets go of it and of its arguments. Waits while it runs.
     fn cancel(slf: &Bound<'_, Self>) -> PyResult<()> {
-        slf.get().locked(slf.py(), || Handle::cancel(slf.as_super()))
+        slf.get().lock.locked(slf.py(), || Handle::cancel(slf.as_super()))
     }
 
     /// Whether the handle was cancelled. Waits while the callback runs.
     fn cancelled(slf: &Bound<'_, Self>) -> PyResult<bool> {
-        slf.get().locked(slf.py(), || Ok(slf.as_super().get().cancelled(slf.py())))
+        slf.get().lock.locked(slf.py(), || Ok(slf.as_super().get().cancelled(slf.py())))
     }
 
     fn _run(slf: &Bound<'_, Self>) -> PyResult<()> {
@@ -74,9 +95,5 @@ impl ThreadSafeHandle {
     #[getter(__class__)]
     fn class<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         asyncio::THREAD_SAFE_HANDLE.get(py).cloned()
-    }
-
-    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
-        visit.call(&self.lock)
     }
 }

@@ -4,23 +4,61 @@ use ioxide::TimerKey;
 use pyo3::basic::CompareOp;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
-use pyo3::types::{PyNotImplemented, PyTuple};
+use pyo3::types::{PyFloat, PyNotImplemented};
 
 use crate::cpython::asyncio;
 use crate::cpython::attached_cell::AttachedCell;
 use crate::cpython::free_list::{self, free_list};
 use crate::cpython::traversal::Traverse;
 use crate::event_loop::EventLoop;
-use crate::handle::Handle;
+use crate::handle::{Arguments, Handle};
 use crate::item::Item;
 
 /// What `call_later` and `call_at` return.
 #[pyclass(frozen, extends = Handle, module = "ioxide")]
 pub struct TimerHandle {
-    /// As the program gave it: an `int` stays an `int`.
-    when: Py<PyAny>,
+    when: When,
     /// Where the loop keeps the timer. It names nothing once the timer is out of the loop's hands.
     key: AttachedCell<Option<TimerKey>>,
+}
+
+/// The time of a timer, by the loop's clock.
+pub enum When {
+    /// A `float`: most are, and needn't be kept as an object.
+    Seconds(f64),
+    /// As the program gave it: an `int` stays an `int`.
+    Given(Py<PyAny>),
+}
+
+impl When {
+    /// The time that is an object.
+    pub fn of(when: &Bound<'_, PyAny>) -> Self {
+        match when.cast_exact::<PyFloat>() {
+            Ok(seconds) => Self::Seconds(seconds.value()),
+            Err(_) => Self::Given(when.clone().unbind()),
+        }
+    }
+
+    fn to_object<'py>(&self, py: Python<'py>) -> Bound<'py, PyAny> {
+        match self {
+            Self::Seconds(seconds) => PyFloat::new(py, *seconds).into_any(),
+            Self::Given(when) => when.bind(py).clone(),
+        }
+    }
+
+    fn seconds(&self, py: Python<'_>) -> PyResult<f64> {
+        match self {
+            Self::Seconds(seconds) => Ok(*seconds),
+            Self::Given(when) => when.bind(py).extract(),
+        }
+    }
+
+    fn show<E>(&self, show: &mut impl FnMut(&Py<PyAny>) -> Result<(), E>) -> Result<(), E> {
+        match self {
+            Self::Seconds(_) => Ok(()),
+            Self::Given(when) => show(when),
+        }
+    }
 }
 
 impl TimerHandle {
@@ -30,36 +68,45 @@ impl TimerHandle {
     /// `TypeError` if `when` isn't a number.
     pub fn arm<'py>(
         event_loop: &Bound<'py, EventLoop>,
-        when: &Bound<'py, PyAny>,
+        when: When,
         callback: &Bound<'py, PyAny>,
-        arguments: &Bound<'py, PyTuple>,
+        arguments: Arguments,
         context: Option<Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, Self>> {
         let py = event_loop.py();
-        let deadline = ioxide::clock::from_seconds(when.extract()?);
+        let deadline = ioxide::clock::from_seconds(when.seconds(py)?);
         let handle = Handle::new(event_loop, callback, arguments, context)?;
-        let timer = Self { when: when.clone().unbind(), key: AttachedCell::new(None) };
-        let timer = free_list::make_derived(py, handle, timer, |handle, timer| {
-            Bound::new(py, PyClassInitializer::from(handle).add_subclass(timer))
-        })?;
+        let is_seen = event_loop.get().shows_handles_at_once();
+        let timer = Self::make(py, handle, Self { when, key: AttachedCell::new(None) }, is_seen)?;
         let item = Item::Handle(timer.as_super().clone().unbind());
         let key = event_loop.get().arm(py, deadline, item);
         timer.get().key.set(py, Some(key));
         Ok(timer)
     }
 
-    /// Drops a reference to a timer whose time has come.
-    pub fn drop_object(slf: Bound<'_, Self>) {
+    /// As [`Handle::run_and_drop`], of a timer whose time has come.
+    ///
+    /// # Errors
+    /// As [`Handle::run`].
+    pub fn run_and_drop(slf: Bound<'_, Self>) -> PyResult<()> {
         let py = slf.py();
-        if let Ok((handle, timer)) = free_list::take_apart_derived::<Handle, Self>(slf) {
-            timer.when.drop_ref(py);
-            handle.let_go(py);
+        match free_list::take_apart_derived::<Handle, Self>(slf) {
+            Ok((handle, timer)) => {
+                handle.run_alone(py, |handle| Self::make(py, handle, timer, true).map(Bound::into_super))
+            }
+            Err(slf) => Handle::run_seen(slf.as_super()),
         }
     }
 
+    fn make(py: Python<'_>, handle: Handle, timer: Self, is_seen: bool) -> PyResult<Bound<'_, Self>> {
+        free_list::make_derived(py, handle, timer, is_seen, |handle, timer| {
+            Bound::new(py, PyClassInitializer::from(handle).add_subclass(timer))
+        })
+    }
+
     /// The time, as the program gave it.
-    pub fn when_object<'py>(&self, py: Python<'py>) -> &Bound<'py, PyAny> {
-        self.when.bind(py)
+    pub fn when_object<'py>(&self, py: Python<'py>) -> Bound<'py, PyAny> {
+        self.when.to_object(py)
     }
 }
 
@@ -68,7 +115,7 @@ free_list!(TimerHandle);
 impl Traverse for TimerHandle {
     fn each<E>(slf: &Bound<'_, Self>, show: &mut impl FnMut(&Py<PyAny>) -> Result<(), E>) -> Result<(), E> {
         slf.as_super().get().show(show)?;
-        show(&slf.get().when)
+        slf.get().when.show(show)
     }
 }
 
@@ -86,12 +133,12 @@ impl TimerHandle {
     }
 
     /// The time that the callback is scheduled for, by the loop's clock, in seconds.
-    fn when(&self, py: Python<'_>) -> Py<PyAny> {
-        self.when.clone_ref(py)
+    fn when<'py>(&self, py: Python<'py>) -> Bound<'py, PyAny> {
+        self.when_object(py)
     }
 
     fn __hash__(&self, py: Python<'_>) -> PyResult<isize> {
-        self.when.bind(py).hash()
+        self.when_object(py).hash()
     }
 
     /// Timers are ordered by their times; they are equal when everything about them is.
@@ -106,10 +153,10 @@ impl TimerHandle {
         };
         let (mine, theirs) = (slf.get().when_object(py), other.get().when_object(py));
         let result = match how {
-            CompareOp::Lt => mine.lt(theirs)?,
-            CompareOp::Gt => mine.gt(theirs)?,
-            CompareOp::Le => mine.lt(theirs)? || is_equal(slf, other)?,
-            CompareOp::Ge => mine.gt(theirs)? || is_equal(slf, other)?,
+            CompareOp::Lt => mine.lt(&theirs)?,
+            CompareOp::Gt => mine.gt(&theirs)?,
+            CompareOp::Le => mine.lt(&theirs)? || is_equal(slf, other)?,
+            CompareOp::Ge => mine.gt(&theirs)? || is_equal(slf, other)?,
             CompareOp::Eq => is_equal(slf, other)?,
             CompareOp::Ne => !is_equal(slf, other)?,
         };
@@ -131,12 +178,12 @@ impl TimerHandle {
     }
 
     #[getter]
-    fn _when(&self, py: Python<'_>) -> Py<PyAny> {
-        self.when.clone_ref(py)
+    fn _when<'py>(&self, py: Python<'py>) -> Bound<'py, PyAny> {
+        self.when_object(py)
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
-        visit.call(&self.when)
+        self.when.show(&mut |referred| visit.call(referred))
     }
 }
 

@@ -185,9 +185,6 @@ pub static HEAP_POP: Name = Name::new("heapq", "heappop");
 /// What `call_soon_threadsafe` of asyncio's own loop returns.
 #[cfg(Py_3_14)]
 pub static THREAD_SAFE_HANDLE: Name = Name::new("asyncio.events", "_ThreadSafeHandle");
-/// `threading.RLock`.
-#[cfg(Py_3_14)]
-pub static REENTRANT_LOCK: Name = Name::new("threading", "RLock");
 
 /// `asyncio.StreamReader`: the standard library's.
 pub static STOCK_STREAM_READER: Name = Name::new("ioxide._cpython", "StreamReader");

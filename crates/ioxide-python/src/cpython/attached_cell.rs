@@ -38,6 +38,14 @@ impl<T> AttachedCell<T> {
         return Self { value: Mutex::new(value) };
     }
 
+    /// The value, of a cell that nobody else has.
+    pub fn into_inner(self) -> T {
+        #[cfg(not(Py_GIL_DISABLED))]
+        return self.value.into_inner();
+        #[cfg(Py_GIL_DISABLED)]
+        return self.value.into_inner().unwrap_or_else(PoisonError::into_inner);
+    }
+
     /// Lends the value to `access`, which must keep the rule in the module's documentation.
     #[cfg_attr(not(Py_GIL_DISABLED), inline)]
     pub fn with<R>(&self, _py: Python<'_>, access: impl FnOnce(&mut T) -> R) -> R {

@@ -138,6 +138,20 @@ pub fn make<T: FreeList + PyClass<Frozen = True> + Sync + Into<PyClassInitialize
     py: Python<'_>,
     value: T,
 ) -> PyResult<Bound<'_, T>> {
+    make_seen(py, value, true)
+}
+
+/// As [`make`]. The garbage collector sees the new object if `is_seen`. If not, what it refers to won't be collected before
+/// [`traversal::show_to_collector`](super::traversal::show_to_collector) was called for it.
+///
+/// # Errors
+/// Out of memory.
+#[inline]
+pub fn make_seen<T: FreeList + PyClass<Frozen = True> + Sync + Into<PyClassInitializer<T>>>(
+    py: Python<'_>,
+    value: T,
+    is_seen: bool,
+) -> PyResult<Bound<'_, T>> {
     let Some((object, offset)) = begin::<T>(py)? else { return make_first(py, value) };
     // SAFETY: the value of every object of the class is at this place.
     let place = unsafe { object.byte_add(offset) }.cast::<T>();
@@ -152,10 +166,10 @@ pub fn make<T: FreeList + PyClass<Frozen = True> + Sync + Into<PyClassInitialize
         unsafe { behind.write_volatile(0) };
     }
     // SAFETY: the object is whole now.
-    Ok(unsafe { finish(py, object) })
+    Ok(unsafe { finish(py, object, is_seen) })
 }
 
-/// As [`make`], for a class that is derived from another of ours, whose part of the value is `base`. `general` makes an
+/// As [`make_seen`], for a class that is derived from another of ours, whose part of the value is `base`. `general` makes an
 /// object in the general way.
 ///
 /// # Errors
@@ -164,6 +178,7 @@ pub fn make_derived<'py, B, T>(
     py: Python<'py>,
     base: B,
     value: T,
+    is_seen: bool,
     general: impl FnOnce(B, T) -> PyResult<Bound<'py, T>>,
 ) -> PyResult<Bound<'py, T>>
 where
@@ -188,7 +203,7 @@ where
     // SAFETY: as above.
     unsafe { place.write(value) };
     // SAFETY: the object is whole now.
-    Ok(unsafe { finish(py, object) })
+    Ok(unsafe { finish(py, object, is_seen) })
 }
 
 /// How long an object's header is, the collector's part apart.
@@ -222,9 +237,11 @@ fn begin<T: FreeList>(py: Python<'_>) -> PyResult<Option<(*mut ffi::PyObject, us
 /// # Safety
 /// It comes from [`begin`], and everything in it has been written.
 #[inline]
-unsafe fn finish<T: FreeList>(py: Python<'_>, object: *mut ffi::PyObject) -> Bound<'_, T> {
-    // SAFETY: the object has a header, which says that it isn't tracked; it is whole, as the caller promises.
-    unsafe { ffi::PyObject_GC_Track(object.cast()) };
+unsafe fn finish<T: FreeList>(py: Python<'_>, object: *mut ffi::PyObject, is_seen: bool) -> Bound<'_, T> {
+    if is_seen {
+        // SAFETY: the object has a header, which says that it isn't tracked; it is whole, as the caller promises.
+        unsafe { ffi::PyObject_GC_Track(object.cast()) };
+    }
     // SAFETY: this is the only reference to a new object.
     let object = unsafe { Bound::from_owned_ptr(py, object) };
     // SAFETY: whose class is this, as the caller promises.

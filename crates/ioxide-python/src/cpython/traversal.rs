@@ -30,6 +30,15 @@ pub fn install<T: Traverse>(py: Python<'_>) {
     class.tp_traverse = Some(traverse::<T>);
 }
 
+/// Has the collector see an object that it may not have seen so far.
+pub fn show_to_collector<T: Traverse>(object: &Bound<'_, T>) {
+    // SAFETY: the object is alive and has the collector's header, for its class has a traversal.
+    if unsafe { ffi::PyObject_GC_IsTracked(object.as_ptr()) } == 0 {
+        // SAFETY: as above, it isn't tracked, and it is whole.
+        unsafe { ffi::PyObject_GC_Track(object.as_ptr().cast()) };
+    }
+}
+
 unsafe extern "C" fn traverse<T: Traverse>(
     object: *mut ffi::PyObject,
     visit: ffi::visitproc,

@@ -9,6 +9,7 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::PyDict;
 
 use super::EventLoop;
+use super::native_methods::Method;
 use crate::cpython::asyncio;
 use crate::cpython::free_list;
 use crate::future::Future;
@@ -22,7 +23,7 @@ impl EventLoop {
         if event_loop.is_debug() || event_loop.is_loop_closed() {
             return Ok(false);
         }
-        Ok(!Self::overrides(slf, &event_loop.overrides_call_soon, "call_soon")?)
+        Self::is_native(slf, Method::CallSoon)
     }
 
     /// Whether the loop's `create_task` would make a native task, and nothing else: no subclass has its own, there is no
@@ -31,7 +32,7 @@ impl EventLoop {
         let event_loop = slf.get();
         Ok(!event_loop.is_loop_closed()
             && event_loop.task_factory.with(slf.py(), |factory| factory.is_none())
-            && !Self::overrides(slf, &event_loop.overrides_create_task, "create_task")?
+            && Self::is_native(slf, Method::CreateTask)?
             && !Self::tasks_are_replaced(slf)?)
     }
 
@@ -40,8 +41,7 @@ impl EventLoop {
     /// # Errors
     /// What looking up the method raises.
     pub fn makes_native_futures(slf: &Bound<'_, Self>) -> PyResult<bool> {
-        Ok(!Self::overrides(slf, &slf.get().overrides_create_future, "create_future")?
-            && !Self::futures_are_replaced(slf)?)
+        Ok(Self::is_native(slf, Method::CreateFuture)? && !Self::futures_are_replaced(slf)?)
     }
 
     /// Makes a native future that belongs to this loop.

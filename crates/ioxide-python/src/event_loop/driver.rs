@@ -8,10 +8,11 @@ use ioxide::clock::{self, Nanoseconds};
 use ioxide::{Driver, Event, Events, Reactor, Schedule};
 use pyo3::prelude::*;
 
+use super::EventLoop;
+use super::native_methods::Method;
 use super::running_here::RunningHere;
-use super::{EventLoop, clock as clock_of_loop};
-use crate::cpython::current_task;
 use crate::cpython::thread::Company;
+use crate::cpython::{current_task, shared_context};
 use crate::errors;
 use crate::handle::Handle;
 use crate::item::Item;
@@ -20,8 +21,6 @@ use crate::item::Item;
 pub struct LoopDriver<'a, 'py> {
     event_loop: &'a Bound<'py, EventLoop>,
     reactor: Arc<Reactor>,
-    /// Whether the loop's class has a clock of its own.
-    overrides_time: bool,
     company: Company,
     _running_here: RunningHere,
     /// A task that has taken its step is still the current one. Of tasks that follow each other, in one turn or in
@@ -39,11 +38,9 @@ impl<'a, 'py> LoopDriver<'a, 'py> {
     pub fn new(event_loop: &'a Bound<'py, EventLoop>) -> PyResult<Self> {
         let py = event_loop.py();
         let reactor = event_loop.get().reactor(py)?;
-        let overrides_time = !clock_of_loop::is_clock_native(&event_loop.get_type())?;
         Ok(Self {
             event_loop,
             reactor,
-            overrides_time,
             company: Company::of_this_thread(py),
             _running_here: RunningHere::begin(event_loop),
             has_current_task: Cell::new(false),
@@ -131,6 +128,7 @@ impl Driver for LoopDriver<'_, '_> {
 
     fn before_poll(&self) -> PyResult<()> {
         self.clear_current_task()?;
+        shared_context::let_go_of_unneeded(self.event_loop.py());
         // A signal that came while no Python code ran has its handler run here.
         self.event_loop.py().check_signals()
     }
@@ -140,12 +138,12 @@ impl Driver for LoopDriver<'_, '_> {
     }
 
     fn time(&self) -> PyResult<Nanoseconds> {
-        if self.overrides_time || self.event_loop.get().has_own_methods() {
-            self.clear_current_task()?;
-            let seconds: f64 = self.event_loop.call_method0("time")?.extract()?;
-            return Ok(clock::from_seconds(seconds));
+        if EventLoop::is_native(self.event_loop, Method::Time)? {
+            return Ok(clock::monotonic());
         }
-        Ok(clock::monotonic())
+        self.clear_current_task()?;
+        let seconds: f64 = self.event_loop.call_method0("time")?.extract()?;
+        Ok(clock::from_seconds(seconds))
     }
 
     fn reactor(&self) -> &Reactor {

@@ -14,6 +14,7 @@ use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 
 use super::EventLoop;
+use super::native_methods::Method;
 use super::watched::{Direction, Watcher};
 use crate::cpython::attached_cell::AttachedCell;
 use crate::cpython::loop_api::GuestFunctions;
@@ -93,7 +94,7 @@ impl Guest {
     /// What a clock of the program's own raises.
     pub fn time(slf: &Bound<'_, Self>) -> PyResult<Nanoseconds> {
         let event_loop = slf.get().event_loop.bind(slf.py());
-        if !EventLoop::overrides(event_loop, &event_loop.get().overrides_time, "time")? {
+        if EventLoop::is_native(event_loop, Method::Time)? {
             return Ok(clock::monotonic());
         }
         let seconds: f64 = event_loop.call_method0(pyo3::intern!(slf.py(), "time"))?.extract()?;

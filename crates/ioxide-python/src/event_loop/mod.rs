@@ -14,8 +14,8 @@ mod debug_mode;
 mod dns;
 mod driver;
 pub mod guest;
+mod native_methods;
 mod opening_connections;
-mod own_methods;
 mod running_and_stopping;
 pub mod running_here;
 mod scheduling_callbacks;
@@ -24,7 +24,7 @@ mod watching_file_descriptors;
 mod working_with_sockets;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use ioxide::{BlockingPool, Mailbox, Reactor, Schedule};
 use pyo3::gc::{PyTraverseError, PyVisit};
@@ -66,20 +66,14 @@ pub struct EventLoop {
     /// Where reads put their bytes before it is known how many there are. Empty while somebody reads.
     read_buffer: AttachedCell<Vec<u8>>,
     transports_made: AtomicU64,
-    overrides_call_at: PyOnceLock<bool>,
-    overrides_call_later: PyOnceLock<bool>,
-    overrides_call_soon: PyOnceLock<bool>,
-    overrides_create_future: PyOnceLock<bool>,
-    overrides_create_task: PyOnceLock<bool>,
-    overrides_time: PyOnceLock<bool>,
     futures_are_replaced: PyOnceLock<bool>,
     tasks_are_replaced: PyOnceLock<bool>,
     task_factory: AttachedCell<Option<Py<PyAny>>>,
     /// The thread that runs the loop, zero if none does.
     thread: AtomicU64,
     has_own_methods: AtomicBool,
-    /// What the loop's class was when its `time` was last seen to be ours: a `ClassVersion`.
-    class_with_native_clock: AtomicU32,
+    /// Which of the class's methods are ours: `native_methods::Seen`.
+    seen_methods: AtomicU64,
     is_stopping: AtomicBool,
     is_closed: AtomicBool,
     is_debug: AtomicBool,
@@ -110,20 +104,6 @@ impl EventLoop {
     /// `RuntimeError` if the loop is closed.
     pub fn reactor(&self, py: Python<'_>) -> PyResult<Arc<Reactor>> {
         self.reactor.with(py, |reactor| reactor.clone()).ok_or_else(errors::loop_is_closed)
-    }
-
-    /// Whether a class derived from this one has a `method` of its own, looked up once per loop, into `known`; or the loop
-    /// itself has methods of its own.
-    fn overrides(slf: &Bound<'_, Self>, known: &PyOnceLock<bool>, method: &str) -> PyResult<bool> {
-        let py = slf.py();
-        if slf.get().has_own_methods() {
-            return Ok(true);
-        }
-        let overrides = known.get_or_try_init(py, || {
-            let own = py.get_type::<Self>().getattr(method)?;
-            Ok::<_, PyErr>(!slf.get_type().getattr(method)?.is(&own))
-        })?;
-        Ok(*overrides)
     }
 
     /// An id for a new transport.
@@ -173,18 +153,12 @@ impl EventLoop {
             number: LOOPS_MADE.fetch_add(1, Ordering::Relaxed) + 1,
             read_buffer: AttachedCell::new(Vec::new()),
             transports_made: AtomicU64::new(0),
-            overrides_call_at: PyOnceLock::new(),
-            overrides_call_later: PyOnceLock::new(),
-            overrides_call_soon: PyOnceLock::new(),
-            overrides_create_future: PyOnceLock::new(),
-            overrides_create_task: PyOnceLock::new(),
-            overrides_time: PyOnceLock::new(),
             futures_are_replaced: PyOnceLock::new(),
             tasks_are_replaced: PyOnceLock::new(),
             task_factory: AttachedCell::new(None),
             thread: AtomicU64::new(0),
             has_own_methods: AtomicBool::new(false),
-            class_with_native_clock: AtomicU32::new(0),
+            seen_methods: AtomicU64::new(native_methods::Seen::NOTHING),
             is_stopping: AtomicBool::new(false),
             is_closed: AtomicBool::new(false),
             is_debug: AtomicBool::new(false),

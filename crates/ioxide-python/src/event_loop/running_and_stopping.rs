@@ -11,7 +11,7 @@ use pyo3::prelude::*;
 use super::EventLoop;
 use super::driver::LoopDriver;
 use super::watched::Watched;
-use crate::cpython::thread;
+use crate::cpython::{shared_context, thread};
 
 impl EventLoop {
     /// Drops everything that the loop holds. Nothing is borrowed while the objects go.
@@ -62,6 +62,8 @@ impl EventLoop {
             }
         };
         drop(running);
+        event_loop.show_handles_to_collector(slf.py());
+        shared_context::let_go(slf.py());
         result.and(driver.clear_current_task())
     }
 
@@ -71,6 +73,7 @@ impl EventLoop {
         slf.get().resume_guests(slf.py())?;
         let driver = LoopDriver::new(slf)?;
         let result = driver.turn(&mut Events::new());
+        shared_context::let_go(slf.py());
         result.and(driver.clear_current_task())
     }
 
@@ -93,6 +96,7 @@ impl EventLoop {
     fn _close(&self, py: Python<'_>) {
         self.is_closed.store(true, Ordering::Relaxed);
         self.let_go(py);
+        shared_context::let_go(py);
         let pool = self.pool.replace(py, None);
         let reactor = self.reactor.replace(py, None);
         drop((pool, reactor));

@@ -7,14 +7,34 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
 use super::EventLoop;
-use crate::cpython::free_list;
-use crate::handle::Handle;
+use super::native_methods::Method;
+use crate::cpython::{free_list, traversal};
+use crate::handle::{Arguments, Handle};
 use crate::item::Item;
 #[cfg(Py_3_14)]
 use crate::thread_safe_handle::ThreadSafeHandle;
-use crate::timer_handle::TimerHandle;
+use crate::timer_handle::{TimerHandle, When};
 
 impl EventLoop {
+    /// Whether the garbage collector has to see a handle as soon as it is scheduled.
+    ///
+    /// While a loop runs it can't be garbage, and neither can what its handles refer to as long as they are scheduled. So
+    /// what is scheduled meanwhile isn't the collector's before it leaves the queues alive, or the loop stops.
+    pub fn shows_handles_at_once(&self) -> bool {
+        !self.is_running()
+    }
+
+    /// Has the garbage collector see the handles that are scheduled.
+    pub(super) fn show_handles_to_collector(&self, py: Python<'_>) {
+        self.schedule.with(py, |schedule| {
+            for item in schedule.ready.iter().chain(schedule.timers.iter()) {
+                if let Item::Handle(handle) = item {
+                    traversal::show_to_collector(handle.bind(py));
+                }
+            }
+        });
+    }
+
     /// Arms a timer.
     pub fn arm(&self, py: Python<'_>, deadline: Nanoseconds, item: Item) -> TimerKey {
         self.schedule.with(py, |schedule| schedule.timers.insert(deadline, item))
@@ -40,7 +60,10 @@ impl EventLoop {
         delay: &Bound<'_, PyAny>,
         item: impl FnOnce() -> Item,
     ) -> PyResult<Option<TimerKey>> {
-        if !Self::takes_items(slf)? || Self::overrides_call_at(slf)? || Self::overrides_call_later(slf)? {
+        let is_plain = Self::takes_items(slf)?
+            && Self::is_native(slf, Method::CallAt)?
+            && Self::is_native(slf, Method::CallLater)?;
+        if !is_plain {
             return Ok(None);
         }
         let when = Self::now(slf)?.add(delay)?;
@@ -57,7 +80,7 @@ impl EventLoop {
         when: &Bound<'_, PyAny>,
         item: impl FnOnce() -> Item,
     ) -> PyResult<Option<TimerKey>> {
-        if !Self::takes_items(slf)? || Self::overrides_call_at(slf)? {
+        if !Self::takes_items(slf)? || !Self::is_native(slf, Method::CallAt)? {
             return Ok(None);
         }
         let deadline = clock::from_seconds(when.extract()?);
@@ -77,16 +100,8 @@ impl EventLoop {
         Ok(())
     }
 
-    /// Whether a subclass has a `call_at` of its own, which `call_later` goes through then. Looked up once per loop.
-    fn overrides_call_at(slf: &Bound<'_, Self>) -> PyResult<bool> {
-        Self::overrides(slf, &slf.get().overrides_call_at, "call_at")
-    }
-
-    fn overrides_call_later(slf: &Bound<'_, Self>) -> PyResult<bool> {
-        Self::overrides(slf, &slf.get().overrides_call_later, "call_later")
-    }
-
-    fn call_at_of_subclass<'py>(
+    /// `call_later` goes through the program's `call_at`, if there is one.
+    fn call_at_of_program<'py>(
         slf: &Bound<'py, Self>,
         when: Bound<'py, PyAny>,
         callback: &Bound<'py, PyAny>,
@@ -102,12 +117,32 @@ impl EventLoop {
     pub(super) fn push_handle<'py>(
         slf: &Bound<'py, Self>,
         callback: &Bound<'py, PyAny>,
-        arguments: &Bound<'py, PyTuple>,
+        arguments: Arguments,
         context: Option<Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, Handle>> {
         let py = slf.py();
-        let handle = free_list::make(py, Handle::new(slf, callback, arguments, context)?)?;
+        let is_seen = slf.get().shows_handles_at_once();
+        let handle = free_list::make_seen(py, Handle::new(slf, callback, arguments, context)?, is_seen)?;
         slf.get().push(py, Item::Handle(handle.clone().unbind()));
+        Ok(handle)
+    }
+
+    /// As [`EventLoop::push_handle`], and wakes a loop that waits.
+    pub(super) fn push_from_any_thread<'py>(
+        slf: &Bound<'py, Self>,
+        callback: &Bound<'py, PyAny>,
+        arguments: Arguments,
+        context: Option<Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, Handle>> {
+        #[cfg(not(Py_3_14))]
+        let handle = Self::push_handle(slf, callback, arguments, context)?;
+        #[cfg(Py_3_14)]
+        let handle = {
+            let handle = ThreadSafeHandle::make(slf, callback, arguments, context)?.into_super();
+            slf.get().push(slf.py(), Item::Handle(handle.clone().unbind()));
+            handle
+        };
+        slf.get()._write_to_self(slf.py());
         Ok(handle)
     }
 }
@@ -123,7 +158,7 @@ impl EventLoop {
         context: Option<Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, Handle>> {
         Self::check_callback(slf, callback, "call_soon")?;
-        Self::push_handle(slf, callback, args, context)
+        Self::push_handle(slf, callback, Arguments::of_tuple(args), context)
     }
 
     /// Like `call_soon`, from any thread: a loop that waits is woken.
@@ -135,16 +170,7 @@ impl EventLoop {
         context: Option<Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, Handle>> {
         Self::check_callback(slf, callback, "call_soon_threadsafe")?;
-        #[cfg(not(Py_3_14))]
-        let handle = Self::push_handle(slf, callback, args, context)?;
-        #[cfg(Py_3_14)]
-        let handle = {
-            let handle = ThreadSafeHandle::make(slf, callback, args, context)?.into_super();
-            slf.get().push(slf.py(), Item::Handle(handle.clone().unbind()));
-            handle
-        };
-        slf.get()._write_to_self(slf.py());
-        Ok(handle)
+        Self::push_from_any_thread(slf, callback, Arguments::of_tuple(args), context)
     }
 
     /// Arranges for `callback(*args)` to be called `delay` seconds from now.
@@ -160,11 +186,11 @@ impl EventLoop {
             return Err(PyTypeError::new_err("delay must not be None"));
         }
         let when = Self::now(slf)?.add(delay)?;
-        if Self::overrides_call_at(slf)? {
-            return Self::call_at_of_subclass(slf, when, callback, args, context);
+        if !Self::is_native(slf, Method::CallAt)? {
+            return Self::call_at_of_program(slf, when, callback, args, context);
         }
         Self::check_callback(slf, callback, "call_at")?;
-        TimerHandle::arm(slf, &when, callback, args, context).map(Bound::into_any)
+        TimerHandle::arm(slf, When::of(&when), callback, Arguments::of_tuple(args), context).map(Bound::into_any)
     }
 
     /// Arranges for `callback(*args)` to be called at the time `when`, by the loop's clock, in seconds.
@@ -180,13 +206,16 @@ impl EventLoop {
             return Err(PyTypeError::new_err("when cannot be None"));
         }
         Self::check_callback(slf, callback, "call_at")?;
-        TimerHandle::arm(slf, when, callback, args, context)
+        TimerHandle::arm(slf, When::of(when), callback, Arguments::of_tuple(args), context)
     }
 
     /// Ends the wait of a loop that waits.
     fn _write_to_self(&self, py: Python<'_>) {
-        if let Some(reactor) = self.reactor.with(py, |reactor| reactor.clone()) {
-            reactor.waker().wake();
-        }
+        // It wakes a thread that doesn't run before this one lets it.
+        self.reactor.with(py, |reactor| {
+            if let Some(reactor) = reactor {
+                reactor.waker().wake();
+            }
+        });
     }
 }

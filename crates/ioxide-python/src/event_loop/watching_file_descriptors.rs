@@ -12,7 +12,7 @@ use super::EventLoop;
 use super::watched::{Change, Direction, Entry, TransportId, Watcher};
 use crate::cpython::descriptor;
 use crate::errors;
-use crate::handle::Handle;
+use crate::handle::{Arguments, Handle};
 
 impl EventLoop {
     /// Begins to watch, and returns the watcher that this one replaces.
@@ -148,7 +148,7 @@ impl EventLoop {
         let event_loop = slf.get();
         event_loop.check_closed()?;
         let fd = file_number(file)?;
-        let handle = Bound::new(py, Handle::new(slf, callback, args, context)?)?;
+        let handle = Bound::new(py, Handle::new(slf, callback, Arguments::of_tuple(args), context)?)?;
         let replaced = event_loop.watch(py, fd, direction, Watcher::Handle(handle.clone().unbind()))?;
         if !file.is_instance_of::<PyInt>() {
             let object = Some(file.clone().unbind());

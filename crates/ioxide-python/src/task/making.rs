@@ -25,7 +25,7 @@ impl Task {
         let state = state_of(coroutine, name, context)?;
         let future = Future::of_native_loop(event_loop)?;
         let task = Self { state: AttachedCell::new(state) };
-        let task = free_list::make_derived(event_loop.py(), future, task, |future, task| {
+        let task = free_list::make_derived(event_loop.py(), future, task, true, |future, task| {
             Bound::new(event_loop.py(), PyClassInitializer::from(future).add_subclass(task))
         })?;
         Self::schedule_first_step(&task)?;

@@ -3,6 +3,9 @@
 //! To `isinstance` a handle is an `asyncio.Handle`; its real type is free-standing, since that class is written in
 //! Python and keeps its data where Rust can't.
 
+mod arguments;
+mod context_to_run_in;
+
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
@@ -10,24 +13,26 @@ use pyo3::types::PyTuple;
 use crate::cpython::asyncio;
 use crate::cpython::attached_cell::AttachedCell;
 use crate::cpython::free_list::{self, free_list};
-use crate::cpython::traversal::Traverse;
-use crate::cpython::{context, ownership};
+use crate::cpython::traversal::{self, Traverse};
+use crate::cpython::{context, shared_context};
 use crate::errors;
 use crate::event_loop::EventLoop;
 #[cfg(Py_3_14)]
 use crate::thread_safe_handle::ThreadSafeHandle;
 use crate::timer_handle::TimerHandle;
+pub use arguments::Arguments;
+use context_to_run_in::ContextToRunIn;
 
 /// What `call_soon` and its kin return.
 #[pyclass(frozen, subclass, weakref, module = "ioxide")]
 pub struct Handle {
     event_loop: Py<EventLoop>,
-    context: Py<PyAny>,
     state: AttachedCell<State>,
 }
 
 struct State {
     callback: Option<Callback>,
+    context: ContextToRunIn,
     is_cancelled: bool,
     /// What debug mode remembers: where the handle was made, and what it looked like before it was cancelled.
     debug: Option<Box<DebugState>>,
@@ -35,7 +40,7 @@ struct State {
 
 struct Callback {
     function: Py<PyAny>,
-    arguments: Py<PyTuple>,
+    arguments: Arguments,
 }
 
 struct DebugState {
@@ -51,25 +56,21 @@ impl Handle {
     pub fn new(
         event_loop: &Bound<'_, EventLoop>,
         callback: &Bound<'_, PyAny>,
-        arguments: &Bound<'_, PyTuple>,
+        arguments: Arguments,
         context: Option<Bound<'_, PyAny>>,
     ) -> PyResult<Self> {
         let py = event_loop.py();
-        let context = match context {
-            Some(context) => context.unbind(),
-            None => context::copy_current(py)?,
-        };
+        let context = ContextToRunIn::new(py, context)?;
         let debug = if event_loop.get().is_debug() {
             let source_traceback = asyncio::EXTRACT_STACK.get(py)?.call0()?.unbind();
             Some(Box::new(DebugState { source_traceback, repr: None }))
         } else {
             None
         };
-        let callback = Callback { function: callback.clone().unbind(), arguments: arguments.clone().unbind() };
+        let callback = Callback { function: callback.clone().unbind(), arguments };
         Ok(Self {
             event_loop: event_loop.clone().unbind(),
-            context,
-            state: AttachedCell::new(State { callback: Some(callback), is_cancelled: false, debug }),
+            state: AttachedCell::new(State { callback: Some(callback), context, is_cancelled: false, debug }),
         })
     }
 
@@ -91,22 +92,68 @@ impl Handle {
     /// As [`Handle::run`].
     pub fn run_and_drop(slf: Bound<'_, Self>) -> PyResult<()> {
         let py = slf.py();
-        let result = Self::run(&slf);
         match free_list::take_apart(slf) {
-            Ok(handle) => handle.let_go(py),
-            Err(other) => {
-                if let Ok(timer) = other.into_any().cast_into_exact::<TimerHandle>() {
-                    TimerHandle::drop_object(timer);
-                }
-            }
+            Ok(handle) => handle.run_alone(py, |handle| free_list::make(py, handle)),
+            Err(slf) => Self::run_derived_and_drop(slf),
         }
-        result
     }
 
-    /// Drops it, where the drop of a `Py` would have to find out first whether the thread is attached.
-    pub fn let_go(self, py: Python<'_>) {
-        self.event_loop.drop_ref(py);
-        self.context.drop_ref(py);
+    fn run_derived_and_drop(slf: Bound<'_, Self>) -> PyResult<()> {
+        let slf = match slf.into_any().cast_into_exact::<TimerHandle>() {
+            Ok(timer) => return TimerHandle::run_and_drop(timer),
+            Err(other) => other.into_inner(),
+        };
+        #[cfg(Py_3_14)]
+        let slf = match slf.cast_into_exact::<ThreadSafeHandle>() {
+            Ok(handle) => return ThreadSafeHandle::run_and_drop(handle),
+            Err(other) => other.into_inner(),
+        };
+        Self::run_seen(slf.cast()?)
+    }
+
+    /// As [`Handle::run`], of a handle that may not be the collector's so far: it is out of the loop's queues now, and
+    /// somebody has it.
+    ///
+    /// # Errors
+    /// As [`Handle::run`].
+    pub fn run_seen(slf: &Bound<'_, Self>) -> PyResult<()> {
+        traversal::show_to_collector(slf);
+        Self::run_unless_cancelled(slf)
+    }
+
+    /// Runs the callback of a handle that nobody has. Only if the callback fails there has to be one again: `make` makes it.
+    ///
+    /// # Errors
+    /// As [`Handle::run`].
+    pub fn run_alone<'py>(
+        self,
+        py: Python<'py>,
+        make: impl FnOnce(Self) -> PyResult<Bound<'py, Self>>,
+    ) -> PyResult<()> {
+        let Self { event_loop, state } = self;
+        let State { callback, context, is_cancelled, debug } = state.into_inner();
+        let Some(callback) = callback else {
+            context.let_go(py);
+            event_loop.drop_ref(py);
+            return Ok(());
+        };
+        let context = context.into_context(py)?;
+        let function = callback.function.bind(py);
+        match context::run_in(&context, || callback.arguments.pass_to(function)) {
+            Ok(_) => {
+                shared_context::give_back(context);
+                callback.let_go(py);
+                event_loop.drop_ref(py);
+                Ok(())
+            }
+            Err(error) if errors::ends_the_loop(py, &error) => Err(error),
+            Err(error) => {
+                let context = ContextToRunIn::Itself(context.unbind());
+                let state = State { callback: Some(callback), context, is_cancelled, debug };
+                let handle = make(Self { event_loop, state: AttachedCell::new(state) })?;
+                Self::report(&handle, &error)
+            }
+        }
     }
 
     /// As [`Handle::run`], whatever kind of handle it is.
@@ -119,14 +166,13 @@ impl Handle {
         if handle.cancelled(py) {
             return Ok(());
         }
-        let Some((function, arguments)) = handle.callback_to_run(slf) else { return Ok(()) };
-        let result = context::run_in(handle.context.bind(py), || {
-            if arguments.is_empty() { function.call0() } else { function.call1(&arguments) }
-        });
-        match result {
+        let Some(callback) = handle.callback(py) else { return Ok(()) };
+        let function = callback.function.bind(py);
+        let context = handle.context(py)?;
+        match context::run_in(&context, || callback.arguments.pass_to(function)) {
             Ok(_) => Ok(()),
             Err(error) if errors::ends_the_loop(py, &error) => Err(error),
-            Err(error) => handle.report(slf, &error, function, arguments),
+            Err(error) => Self::report(slf, &error),
         }
     }
 
@@ -136,11 +182,11 @@ impl Handle {
     /// What `show` returns.
     pub fn show<E>(&self, show: &mut impl FnMut(&Py<PyAny>) -> Result<(), E>) -> Result<(), E> {
         show(self.event_loop.as_any())?;
-        show(&self.context)?;
         self.state.traverse(|state| {
+            state.context.show(show)?;
             if let Some(callback) = &state.callback {
                 show(&callback.function)?;
-                show(callback.arguments.as_any())?;
+                callback.arguments.show(show)?;
             }
             state.debug.as_ref().map_or(Ok(()), |debug| show(&debug.source_traceback))
         })
@@ -151,66 +197,48 @@ impl Handle {
         self.event_loop.bind(py)
     }
 
-    fn callback(&self, py: Python<'_>) -> Option<(Py<PyAny>, Py<PyTuple>)> {
-        self.state.with(py, |state| {
-            let callback = state.callback.as_ref()?;
-            Some((callback.function.clone_ref(py), callback.arguments.clone_ref(py)))
-        })
+    fn callback(&self, py: Python<'_>) -> Option<Callback> {
+        self.state.with(py, |state| state.callback.as_ref().map(|callback| callback.clone_ref(py)))
     }
 
-    /// The callback, taken out if nobody but the loop has the handle: then nobody sees that it is gone.
-    fn callback_to_run<'py>(&self, slf: &Bound<'py, Self>) -> Option<(Bound<'py, PyAny>, Bound<'py, PyTuple>)> {
-        let py = slf.py();
-        let callback = if ownership::is_sole_reference(slf) {
-            self.state.with(py, |state| state.callback.take()).map(|callback| (callback.function, callback.arguments))
-        } else {
-            self.callback(py)
-        };
-        callback.map(|(function, arguments)| (function.into_bound(py), arguments.into_bound(py)))
+    /// The context, which stays the handle's from now on.
+    fn context<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let context = self.state.with(py, |state| match &state.context {
+            ContextToRunIn::Itself(context) => ContextToRunIn::Itself(context.clone_ref(py)),
+            _ => std::mem::replace(&mut state.context, ContextToRunIn::BeingMade),
+        });
+        if let ContextToRunIn::Itself(context) = context {
+            return Ok(context.into_bound(py));
+        }
+        let context = context.into_context(py)?;
+        let kept = ContextToRunIn::Itself(context.clone().unbind());
+        self.state.with(py, |state| std::mem::replace(&mut state.context, kept)).let_go(py);
+        Ok(context)
     }
 
     fn source_traceback(&self, py: Python<'_>) -> Option<Py<PyAny>> {
         self.state.with(py, |state| state.debug.as_ref().map(|debug| debug.source_traceback.clone_ref(py)))
     }
 
-    fn report(
-        &self,
-        slf: &Bound<'_, Self>,
-        error: &PyErr,
-        function: Bound<'_, PyAny>,
-        arguments: Bound<'_, PyTuple>,
-    ) -> PyResult<()> {
+    fn report(slf: &Bound<'_, Self>, error: &PyErr) -> PyResult<()> {
         let py = slf.py();
-        let event_loop = self.event_loop.bind(py);
-        let (function, arguments) = (function.unbind(), arguments.unbind());
-        let description = describe(event_loop, &function, &arguments)?;
-        self.put_back(py, Callback { function, arguments });
-        let message = format!("Exception in callback {description}");
+        let handle = slf.get();
+        let event_loop = handle.event_loop.bind(py);
+        let description = handle.callback(py).map(|callback| callback.describe(event_loop)).transpose()?;
+        let message = format!("Exception in callback {}", description.unwrap_or_default());
         let mut details = vec![("handle", slf.as_any())];
-        let source_traceback = self.source_traceback(py);
+        let source_traceback = handle.source_traceback(py);
         if let Some(source_traceback) = &source_traceback {
             details.push(("source_traceback", source_traceback.bind(py)));
         }
         errors::report(event_loop, &message, error, &details)
     }
 
-    /// The exception handler gets the handle, and may look at its callback.
-    fn put_back(&self, py: Python<'_>, callback: Callback) {
-        let unneeded = self.state.with(py, |state| {
-            if state.is_cancelled || state.callback.is_some() {
-                return Some(callback);
-            }
-            state.callback = Some(callback);
-            None
-        });
-        drop(unneeded);
-    }
-
     /// The parts of the handle's repr, after the name of its class and, for a timer, its time.
     fn describe_state(&self, py: Python<'_>) -> PyResult<(Option<&'static str>, Vec<String>)> {
         let mut parts = Vec::new();
-        if let Some((function, arguments)) = self.callback(py) {
-            parts.push(describe(self.event_loop.bind(py), &function, &arguments)?);
+        if let Some(callback) = self.callback(py) {
+            parts.push(callback.describe(self.event_loop.bind(py))?);
         }
         if let Some(source_traceback) = self.source_traceback(py) {
             let frame = source_traceback.bind(py).get_item(-1)?;
@@ -224,10 +252,21 @@ impl Handle {
     }
 }
 
-fn describe(event_loop: &Bound<'_, EventLoop>, function: &Py<PyAny>, arguments: &Py<PyTuple>) -> PyResult<String> {
-    let py = event_loop.py();
-    let is_debug = event_loop.get().is_debug();
-    asyncio::DESCRIBE_CALLBACK.get(py)?.call1((function, arguments, is_debug))?.extract()
+impl Callback {
+    fn clone_ref(&self, py: Python<'_>) -> Self {
+        Self { function: self.function.clone_ref(py), arguments: self.arguments.clone_ref(py) }
+    }
+
+    fn let_go(self, py: Python<'_>) {
+        self.function.drop_ref(py);
+        self.arguments.let_go(py);
+    }
+
+    fn describe(&self, event_loop: &Bound<'_, EventLoop>) -> PyResult<String> {
+        let py = event_loop.py();
+        let is_debug = event_loop.get().is_debug();
+        asyncio::DESCRIBE_CALLBACK.get(py)?.call1((&self.function, self.arguments.to_tuple(py)?, is_debug))?.extract()
+    }
 }
 
 free_list!(Handle);
@@ -247,6 +286,7 @@ impl Handle {
         if handle.cancelled(py) {
             return Ok(());
         }
+        traversal::show_to_collector(slf);
         // As in asyncio the flag goes up first and the repr is taken then: it says "cancelled" and still names the
         // callback, for the warning about a slow callback that cancelled itself.
         handle.state.with(py, |state| state.is_cancelled = true);
@@ -267,8 +307,8 @@ impl Handle {
     }
 
     /// The context that the callback runs in.
-    fn get_context(&self, py: Python<'_>) -> Py<PyAny> {
-        self.context.clone_ref(py)
+    fn get_context<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.context(py)
     }
 
     /// Runs the callback now, as the loop would.
@@ -302,12 +342,12 @@ impl Handle {
 
     #[getter]
     fn _callback(&self, py: Python<'_>) -> Option<Py<PyAny>> {
-        self.callback(py).map(|(function, _)| function)
+        self.callback(py).map(|callback| callback.function)
     }
 
     #[getter]
-    fn _args(&self, py: Python<'_>) -> Option<Py<PyTuple>> {
-        self.callback(py).map(|(_, arguments)| arguments)
+    fn _args<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyTuple>>> {
+        self.callback(py).map(|callback| callback.arguments.to_tuple(py)).transpose()
     }
 
     #[getter]
@@ -321,8 +361,8 @@ impl Handle {
     }
 
     #[getter]
-    fn _context(&self, py: Python<'_>) -> Py<PyAny> {
-        self.context.clone_ref(py)
+    fn _context<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.context(py)
     }
 
     #[getter]
