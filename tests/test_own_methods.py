@@ -144,6 +144,25 @@ def test_a_clock_that_a_class_gets_later_is_asked_by_its_loops() -> None:
         loop.close()
 
 
+ALL = ["call_at", "call_later", "call_soon", "create_future", "create_task", "time"]
+
+
+def test_native_code_goes_past_the_methods_that_nobody_has_replaced() -> None:
+    class CallsSoon(ioxide.Loop):
+        def call_soon(self, *args: Any, **kwargs: Any) -> Any:
+            return super().call_soon(*args, **kwargs)
+
+    plain, derived, patched = ioxide.new_event_loop(), CallsSoon(), ioxide.new_event_loop()
+    patched.time = plain.time  # type: ignore[method-assign]
+    try:
+        assert plain._native_methods == ALL
+        assert derived._native_methods == [name for name in ALL if name != "call_soon"]
+        assert patched._native_methods == []
+    finally:
+        for loop in (plain, derived, patched):
+            loop.close()
+
+
 async def answer() -> int:
     return 42
 

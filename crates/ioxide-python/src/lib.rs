@@ -104,8 +104,8 @@ mod _ioxide {
 
     use super::combinators::coroutine_function::CoroutineFunction;
     use super::cpython::{
-        class_name, context_layout, coroutine, finalizer, free_list, live_tasks, loop_api, shortcut, traversal,
-        vectorcall,
+        class_name, context_layout, coroutine, finalizer, free_list, light_deallocation, live_tasks, loop_api,
+        shortcut, traversal, vectorcall,
     };
 
     /// Every task that isn't done, of all loops.
@@ -139,7 +139,9 @@ mod _ioxide {
         finalizer::install::<super::future::Future>(py);
         finalizer::install::<super::task::Task>(py);
         finalizer::install::<super::combinators::gather::GatheringFuture>(py);
-        finalizer::install_light::<super::combinators::native_coroutine::NativeCoroutine>(py);
+        finalizer::install::<super::combinators::native_coroutine::NativeCoroutine>(py);
+        light_deallocation::install::<super::combinators::native_coroutine::NativeCoroutine>(py);
+        light_deallocation::install::<super::future::FutureIterator>(py);
         class_name::leave_out_module::<super::sync::barrier::Barrier>(py);
         class_name::leave_out_module::<super::sync::condition::Condition>(py);
         class_name::leave_out_module::<super::sync::event::Event>(py);
@@ -150,6 +152,8 @@ mod _ioxide {
         coroutine::is_its_own_iterator::<super::combinators::ended::Ended>(py);
         shortcut::install_step::<super::combinators::native_coroutine::NativeCoroutine>(py);
         shortcut::install_step::<super::combinators::ended::Ended>(py);
+        shortcut::install_step::<super::future::FutureIterator>(py);
+        super::future::install_shortcuts(py)?;
         super::event_loop::install_shortcuts(py)?;
         super::sync::install_shortcuts(py)?;
         let coroutine_functions = [

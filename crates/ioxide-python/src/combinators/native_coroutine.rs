@@ -17,8 +17,9 @@ use super::operation::{Operation, Resumption, Step};
 use crate::cpython::attached_cell::AttachedCell;
 use crate::cpython::coroutine::{self, Sent};
 use crate::cpython::exception;
-use crate::cpython::finalizer::{Finalize, HoldsNothing};
+use crate::cpython::finalizer::Finalize;
 use crate::cpython::free_list::{self, free_list};
+use crate::cpython::light_deallocation::LightDeallocation;
 use crate::cpython::shortcut::StepShortcut;
 
 /// A coroutine whose body is Rust.
@@ -241,7 +242,16 @@ impl NativeCoroutine {
     }
 }
 
-impl HoldsNothing for NativeCoroutine {}
+impl LightDeallocation for NativeCoroutine {
+    fn deallocation() -> &'static OnceLock<pyo3::ffi::destructor> {
+        static DEALLOCATION: OnceLock<pyo3::ffi::destructor> = OnceLock::new();
+        &DEALLOCATION
+    }
+
+    fn holds_nothing(slf: &Bound<'_, Self>) -> bool {
+        Self::has_nothing_to_do(slf)
+    }
+}
 
 impl Finalize for NativeCoroutine {
     fn deallocation() -> &'static OnceLock<pyo3::ffi::destructor> {

@@ -12,8 +12,6 @@ use pyo3::PyClass;
 use pyo3::ffi;
 use pyo3::prelude::*;
 
-use super::free_list::{self, FreeList};
-
 /// A class with a finalizer.
 pub trait Finalize: PyClass {
     /// Where the class's own deallocation is kept once it was replaced.
@@ -43,19 +41,6 @@ pub fn install<T: Finalize>(py: Python<'_>) {
     }
 }
 
-/// A class whose objects hold nothing, neither references nor memory, when [`Finalize::has_nothing_to_do`] says yes, and
-/// have no `__dict__`.
-pub trait HoldsNothing: Finalize + FreeList {}
-
-/// As [`install`]; and the memory of an object that has nothing to do is kept at once.
-pub fn install_light<T: HoldsNothing>(py: Python<'_>) {
-    install::<T>(py);
-    // SAFETY: as in `install`.
-    let class = unsafe { &mut *T::type_object_raw(py) };
-    assert_eq!(class.tp_dictoffset, 0, "an object with a dictionary holds something");
-    class.tp_dealloc = Some(deallocate_light::<T>);
-}
-
 unsafe extern "C" fn finalize<T: Finalize>(object: *mut ffi::PyObject) {
     // SAFETY: the interpreter calls this on an attached thread.
     let py = unsafe { Python::assume_attached() };
@@ -71,24 +56,6 @@ unsafe extern "C" fn finalize<T: Finalize>(object: *mut ffi::PyObject) {
             pending.restore(py);
         }
     }));
-}
-
-unsafe extern "C" fn deallocate_light<T: HoldsNothing>(object: *mut ffi::PyObject) {
-    // SAFETY: the interpreter calls this on an attached thread.
-    let py = unsafe { Python::assume_attached() };
-    // SAFETY: and with an object whose memory is whole. What is borrowed here ends before anything is done to it.
-    let dying = unsafe { Borrowed::from_ptr(py, object) };
-    // SAFETY: this is the deallocation of the class `T`, which those that are derived from it come to as well.
-    let dying = unsafe { dying.cast_unchecked::<T>() };
-    let is_quiet = T::has_nothing_to_do(&dying);
-    // SAFETY: the object's memory is whole.
-    if is_quiet && unsafe { free_list::is_simple::<T>(py, object) } {
-        // SAFETY: such an object holds nothing: that is what `HoldsNothing` says.
-        unsafe { free_list::free_simple::<T>(py, object) };
-        return;
-    }
-    // SAFETY: this is what the interpreter would have called.
-    unsafe { deallocate::<T>(object) };
 }
 
 unsafe extern "C" fn deallocate<T: Finalize>(object: *mut ffi::PyObject) {

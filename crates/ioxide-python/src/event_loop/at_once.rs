@@ -55,13 +55,13 @@ method_shortcut!(CallLater: EventLoop, "call_later", 2 | 3, |slf, arguments| {
     TimerHandle::arm(slf, when, &*arguments.get(1)?, argument_at(2, arguments), None).ok().map(Bound::into_any)
 });
 
-/// Puts the shortcuts before the methods.
+/// Puts the shortcuts before the methods, which are then as native code knows them.
 ///
 /// # Errors
 /// What looking at the class raises.
 pub fn install_shortcuts(py: Python<'_>) -> PyResult<()> {
-    native_methods::remember(py)?;
     shortcut::install::<CallSoon>(py)?;
     shortcut::install::<CallSoonThreadsafe>(py)?;
-    shortcut::install::<CallLater>(py)
+    shortcut::install::<CallLater>(py)?;
+    native_methods::remember(py)
 }

@@ -26,6 +26,12 @@ impl EventLoop {
         Self::is_native(slf, Method::CallSoon)
     }
 
+    /// As [`EventLoop::takes_items`], if that is known without asking anybody.
+    pub fn surely_takes_items(slf: &Bound<'_, Self>) -> bool {
+        let event_loop = slf.get();
+        !event_loop.is_debug() && !event_loop.is_loop_closed() && Self::is_surely_native(slf, Method::CallSoon)
+    }
+
     /// Whether the loop's `create_task` would make a native task, and nothing else: no subclass has its own, there is no
     /// task factory, and the loop is open.
     pub fn makes_native_tasks(slf: &Bound<'_, Self>) -> PyResult<bool> {

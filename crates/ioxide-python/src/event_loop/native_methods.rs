@@ -32,8 +32,11 @@ pub enum Method {
     Time,
 }
 
+const METHODS: [Method; 6] =
+    [Method::CallAt, Method::CallLater, Method::CallSoon, Method::CreateFuture, Method::CreateTask, Method::Time];
+
 /// Their names, by the number of each.
-const NAMES: [&str; 6] = ["call_at", "call_later", "call_soon", "create_future", "create_task", "time"];
+const NAMES: [&str; METHODS.len()] = ["call_at", "call_later", "call_soon", "create_future", "create_task", "time"];
 
 /// The methods by which an attribute is found and set: as long as they are ours, one that is put into a loop is noticed.
 const ACCESS: [&str; 2] = ["__getattribute__", "__setattr__"];
@@ -46,7 +49,7 @@ struct Native {
     access: [Py<PyAny>; ACCESS.len()],
 }
 
-/// Remembers the methods. To be called as the module is made.
+/// Remembers the methods. To be called as the module is made, when the class has all of its own.
 ///
 /// # Errors
 /// What looking at the class raises.
@@ -146,6 +149,18 @@ impl EventLoop {
             slf.get().has_own_methods.store(true, Ordering::Relaxed);
         }
         Ok(())
+    }
+
+    /// Those of the methods which native code may go past that it does go past.
+    #[getter]
+    fn _native_methods(slf: &Bound<'_, Self>) -> PyResult<Vec<&'static str>> {
+        let mut names = Vec::new();
+        for (method, name) in METHODS.into_iter().zip(NAMES) {
+            if Self::is_native(slf, method)? {
+                names.push(name);
+            }
+        }
+        Ok(names)
     }
 
     fn __delattr__(slf: &Bound<'_, Self>, name: &Bound<'_, PyString>) -> PyResult<()> {

@@ -1,13 +1,19 @@
 //! What `await future` iterates over: it yields the future to the task once, and then gives its result.
 
+use std::sync::OnceLock;
+
 use pyo3::exceptions::{PyRuntimeError, PyStopIteration};
+use pyo3::ffi;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 
 use super::Future;
 use crate::cpython::attached_cell::AttachedCell;
+use crate::cpython::coroutine::Sent;
 use crate::cpython::exception;
 use crate::cpython::free_list::free_list;
+use crate::cpython::light_deallocation::LightDeallocation;
+use crate::cpython::shortcut::StepShortcut;
 
 /// The iterator of one `await`.
 #[pyclass(frozen, module = "ioxide._ioxide")]
@@ -24,6 +30,42 @@ impl FutureIterator {
 
 free_list!(FutureIterator);
 
+impl LightDeallocation for FutureIterator {
+    fn deallocation() -> &'static OnceLock<ffi::destructor> {
+        static DEALLOCATION: OnceLock<ffi::destructor> = OnceLock::new();
+        &DEALLOCATION
+    }
+
+    fn holds_nothing(slf: &Bound<'_, Self>) -> bool {
+        slf.get().future.with(slf.py(), |future| future.is_none())
+    }
+}
+
+impl StepShortcut for FutureIterator {
+    fn general() -> &'static OnceLock<ffi::iternextfunc> {
+        static GENERAL: OnceLock<ffi::iternextfunc> = OnceLock::new();
+        &GENERAL
+    }
+
+    /// The step that yields the future, and the one that ends with its result.
+    fn take<'py>(slf: &Bound<'py, Self>) -> Option<Sent<'py>> {
+        let py = slf.py();
+        let place = &slf.get().future;
+        let future = place.with(py, |future| future.as_ref().map(|future| future.clone_ref(py)))?.into_bound(py);
+        match future.get().begin_wait(py) {
+            Some(true) => Some(Sent::Yielded(future.into_any())),
+            Some(false) => None,
+            None => {
+                let result = future.get().result_at_once(py)?;
+                if let Some(future) = place.replace(py, None) {
+                    future.drop_ref(py);
+                }
+                Some(Sent::Returned(result))
+            }
+        }
+    }
+}
+
 #[pymethods]
 impl FutureIterator {
     fn __iter__(slf: Bound<'_, Self>) -> Bound<'_, Self> {
@@ -32,28 +74,14 @@ impl FutureIterator {
 
     /// Yields the future while it is pending. Once it is done ends with its result, or raises its exception.
     fn __next__<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
-        enum Step {
-            Yield,
-            Refuse,
-            End,
-        }
         let Some(future) = self.future.with(py, |future| future.as_ref().map(|future| future.clone_ref(py))) else {
             return Ok(None);
         };
         let future = future.into_bound(py);
-        let is_pending = future.get().is_pending(py);
-        let step = future.get().state.with(py, |state| match (is_pending, state.is_blocking) {
-            (true, false) => {
-                state.is_blocking = true;
-                Step::Yield
-            }
-            (true, true) => Step::Refuse,
-            (false, _) => Step::End,
-        });
-        match step {
-            Step::Yield => return Ok(Some(future.into_any())),
-            Step::Refuse => return Err(PyRuntimeError::new_err("await wasn't used with future")),
-            Step::End => {}
+        match future.get().begin_wait(py) {
+            Some(true) => return Ok(Some(future.into_any())),
+            Some(false) => return Err(PyRuntimeError::new_err("await wasn't used with future")),
+            None => {}
         }
         drop(self.future.replace(py, None));
         exception::end_iteration(future.get().take_result(py)?);

@@ -6,6 +6,7 @@
 //!
 //! What it does follows the C class of the standard library, messages included.
 
+mod at_once;
 #[cfg(Py_3_14)]
 pub mod awaited_by;
 mod callbacks;
@@ -32,6 +33,7 @@ use crate::cpython::free_list::{self, free_list};
 use crate::cpython::{asyncio, exception};
 use crate::event_loop::EventLoop;
 use crate::task::Task;
+pub use at_once::install_shortcuts;
 pub use future_iterator::FutureIterator;
 pub use state::{Ended, Outlook, State};
 use state::{Outcome, Owner};
