@@ -6,6 +6,7 @@ import asyncio
 import contextvars
 import gc
 import random
+import signal
 import sys
 import weakref
 from collections.abc import Callable
@@ -208,6 +209,102 @@ def test_the_value_of_a_variable_goes_before_the_loop_waits(loop: Loop) -> None:
 
     loop.run_until_complete(main())
     assert found == [None]
+
+
+def test_the_value_of_a_variable_goes_with_the_last_callback_that_sees_it(loop: Loop) -> None:
+    references: list[weakref.ref[Anything]] = []
+
+    def callback() -> None:
+        value = Anything()
+        references.append(weakref.ref(value))
+        variable.set(value)
+        loop.call_soon(int)
+
+    async def main() -> object:
+        loop.call_soon(callback)
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        return references[0]()
+
+    assert loop.run_until_complete(main()) is None
+
+
+def test_a_cycle_through_a_copy_of_a_context_is_collected_while_the_loop_runs(loop: Loop) -> None:
+    references: list[weakref.ref[Anything]] = []
+
+    def callback() -> None:
+        value: Any = Anything()
+        references.append(weakref.ref(value))
+        variable.set(value)
+        value.context = contextvars.copy_context()
+        loop.call_soon(int)
+
+    async def main() -> object:
+        loop.call_soon(callback)
+        await asyncio.sleep(0.001)
+        gc.collect()
+        return references[0]()
+
+    assert loop.run_until_complete(main()) is None
+
+
+def test_what_was_set_in_the_context_that_the_loop_runs_in_is_seen_from_then_on(loop: Loop) -> None:
+    seen: list[Any] = []
+
+    def handle_signal(*_: object) -> None:
+        variable.set("by the handler")
+
+    async def main() -> None:
+        loop.call_soon(lambda: seen.append(variable.get()))
+        await asyncio.sleep(0)
+        signal.raise_signal(signal.SIGUSR1)
+        loop.call_soon(lambda: seen.append(variable.get()))
+        await asyncio.sleep(0)
+
+    before = signal.signal(signal.SIGUSR1, handle_signal)
+    try:
+        contextvars.copy_context().run(loop.run_until_complete, main())
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    # The handler ran within the task, whose context that is.
+    assert seen == ["unset", "by the handler"]
+
+
+def forget_a_loop_that_never_ran() -> weakref.ref[Anything]:
+    """Schedule something in a context that leads to the loop, and forget both."""
+    value: Any = Anything()
+    value.loop = ioxide.new_event_loop()
+
+    def schedule() -> None:
+        variable.set(value)
+        value.loop.call_soon(int)
+
+    contextvars.copy_context().run(schedule)
+    return weakref.ref(value)
+
+
+def test_a_loop_that_never_ran_is_collected_with_the_contexts_of_its_callbacks() -> None:
+    reference = forget_a_loop_that_never_ran()
+    with pytest.warns(ResourceWarning, match="unclosed event loop"):
+        gc.collect()
+    assert reference() is None
+
+
+def test_a_given_context_does_not_become_another_callback_s(loop: Loop) -> None:
+    references: list[weakref.ref[contextvars.Context]] = []
+
+    async def main() -> list[object]:
+        for _ in range(3):
+            context = contextvars.copy_context()
+            references.append(weakref.ref(context))
+            loop.call_soon(int, context=context)
+            del context
+        await asyncio.sleep(0)
+        loop.call_soon(int)
+        await asyncio.sleep(0)
+        return [reference() for reference in references]
+
+    assert loop.run_until_complete(main()) == [None] * 3
 
 
 def test_the_values_of_pending_callbacks_stay(loop: Loop) -> None:

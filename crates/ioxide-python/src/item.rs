@@ -7,6 +7,7 @@ use pyo3::prelude::*;
 
 use crate::combinators::observer::Observer;
 use crate::combinators::timeout::Timeout;
+use crate::cpython::traversal;
 use crate::event_loop::guest::Guest;
 use crate::future::Future;
 use crate::handle::Handle;
@@ -118,6 +119,13 @@ impl Item {
             Self::Expire(timeout) => timeout.into_bound(py).into_any(),
             Self::Turn(guest) | Self::Poll(guest) => guest.into_bound(py).into_any(),
             Self::Notify(_) | Self::Settle(_) => self.object(py),
+        }
+    }
+
+    /// Has the garbage collector see a handle that it may not have seen so far.
+    pub fn show_to_collector(&self, py: Python<'_>) {
+        if let Self::Handle(handle) = self {
+            traversal::show_to_collector(handle.bind(py));
         }
     }
 

@@ -123,7 +123,7 @@ mod _ioxide {
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         let py = module.py();
-        context_layout::find(py)?;
+        context_layout::find(py);
         free_list::install::<super::handle::Handle>(py);
         free_list::install::<super::timer_handle::TimerHandle>(py);
         #[cfg(Py_3_14)]

@@ -23,6 +23,10 @@ pub struct TimerKey {
     sequence: u64,
 }
 
+/// A moment between the arming of two timers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TimerSequence(u64);
+
 /// Deadlines and what they are for: insert in O(log n), cancel in O(1), take out in order.
 #[derive(Debug)]
 pub struct Timers<T> {
@@ -113,6 +117,20 @@ impl<T> Timers<T> {
     /// Iterates over what waits, in no particular order.
     pub fn iter(&self) -> impl Iterator<Item = &T> {
         self.items.iter().map(|(_, timer)| &timer.item)
+    }
+
+    /// Where the timers begin that are yet to be armed: see [`Timers::iter_since`].
+    #[must_use]
+    pub fn next_sequence(&self) -> TimerSequence {
+        TimerSequence(self.next_sequence)
+    }
+
+    /// Iterates over what waits of the timers that were armed from `since` on, in no particular order. It takes no time if
+    /// there were none, and otherwise looks at all.
+    pub fn iter_since(&self, since: TimerSequence) -> impl Iterator<Item = &T> {
+        let were_armed = self.next_sequence != since.0;
+        let timers = were_armed.then(|| self.items.iter()).into_iter().flatten();
+        timers.filter(move |(_, timer)| timer.sequence >= since.0).map(|(_, timer)| &timer.item)
     }
 
     /// Takes everything out. The caller drops the items when it holds no borrow of the loop.
@@ -225,6 +243,20 @@ mod tests {
         timers.insert(1, "second");
         assert_eq!(timers.cancel(stale), None);
         assert_eq!(timers.pop_due(1), Some("second"));
+    }
+
+    #[test]
+    fn timers_that_were_armed_since_a_moment_are_found() {
+        let mut timers = Timers::new();
+        timers.insert(9, 0);
+        let moment = timers.next_sequence();
+        assert_eq!(timers.iter_since(moment).count(), 0);
+        let cancelled = timers.insert(5, 1);
+        timers.insert(7, 2);
+        timers.insert(1, 3);
+        timers.cancel(cancelled);
+        assert_eq!(timers.pop_due(1), Some(3));
+        assert_eq!(timers.iter_since(moment).copied().collect::<Vec<_>>(), [2]);
     }
 
     #[test]

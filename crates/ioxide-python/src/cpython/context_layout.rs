@@ -33,7 +33,7 @@ impl Variables {
         if !is_known() {
             return None;
         }
-        // SAFETY: `find` has seen that the variables are there, and only contexts are asked about.
+        // SAFETY: `look` has seen that the variables are there, and only contexts are asked about.
         let variables = unsafe { word(context.as_ptr(), PLACE_OF_VARIABLES) };
         NonNull::new(variables).map(Self)
     }
@@ -44,17 +44,11 @@ impl Variables {
         if place == 0 {
             return None;
         }
-        // SAFETY: `find` has seen that the context is there.
+        // SAFETY: `look` has seen that the context is there.
         let current = unsafe { word(thread_state(py), place) };
         // SAFETY: the thread's state holds its context, or null.
         let current = unsafe { Borrowed::from_ptr_or_opt(py, current) }?;
         Self::of(&current)
-    }
-
-    /// Whether there are no more than `count` references to the mapping. It is alive as long as a context has it.
-    pub fn are_held_by(self, _context: &Bound<'_, PyAny>, count: ffi::Py_ssize_t) -> bool {
-        // SAFETY: the context holds the mapping, and the thread is attached; the function only reads its count.
-        unsafe { ffi::Py_REFCNT(self.0.as_ptr()) <= count }
     }
 }
 
@@ -63,12 +57,16 @@ pub fn is_known() -> bool {
     PLACE_OF_CURRENT.load(Ordering::Relaxed) != 0
 }
 
-/// Looks for the layout. To be called as the module is made.
-///
-/// # Errors
-/// What making contexts and setting a variable raises.
-pub fn find(py: Python<'_>) -> PyResult<()> {
-    let contextvars = py.import("contextvars")?;
+/// Looks for the layout. To be called as the module is made. What fails meanwhile says that it can't be found.
+pub fn find(py: Python<'_>) {
+    // Without the GIL another thread may enter, set and leave at any moment.
+    if !cfg!(Py_GIL_DISABLED) {
+        let _ = look(py);
+    }
+}
+
+fn look(py: Python<'_>) -> PyResult<()> {
+    let contextvars = py.import("_contextvars")?;
     let new_context = || contextvars.getattr("Context")?.call0();
     let (first, second) = (new_context()?, new_context()?);
     let all: Vec<usize> = (0..WORDS_OF_THREAD_STATE).collect();

@@ -1,127 +1,114 @@
-//! Contexts that callbacks share until one of them sets a variable.
+//! A context that callbacks share until one of them sets a variable.
 //!
 //! Each callback runs in a copy of the context that was current when it was scheduled. Hardly any of them sets a variable,
-//! so most of the copies are equal from the first to the last, and it takes longer to make one, to show it to the garbage
-//! collector and to free it than to enter and to leave it. So what a handle keeps is a [`Snapshot`], a context that nobody
-//! enters; those who schedule in equal contexts get the same. When it runs, a copy is made, or taken that was left by the
-//! one before, unless that has set a variable in it, or somebody refers to it.
+//! so most of the copies equal the context that the loop itself runs in, and it takes longer to make one, to show it to the
+//! garbage collector and to free it than to enter and to leave it. So a loop that runs keeps a *snapshot* of its own
+//! context, one that nobody enters. Who schedules in an equal context gets a reference to that. When the callback runs, a
+//! copy is made, or taken that was left by the one before, unless that has set a variable in it, or somebody refers to it.
 //!
-//! Nobody can tell the difference, but by how long the values of variables live. So what nobody else needs is let go of
-//! before the loop waits, and when it stops.
+//! Nobody can tell the difference. The values of the snapshot's variables live as long as the context that the loop runs in
+//! has them, and that is longer than the loop runs: when that context changes, so does the snapshot. A loop that doesn't
+//! run keeps one of the context in which something was scheduled last, until it has run or is closed.
 
+use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 
 use super::attached_cell::AttachedCell;
-use super::context;
-use super::context_layout::Variables;
-use super::ownership;
+use super::context_layout::{self, Variables};
+use super::{context, ownership};
 
-/// What the context variables were at a moment: a context that nobody enters.
-pub struct Snapshot(Py<PyAny>);
+/// What a loop keeps for its callbacks.
+pub struct SharedContext(AttachedCell<Kept>);
 
-/// What is kept for the next ones.
 struct Kept {
-    /// The latest snapshot.
+    /// A context that nobody enters.
     snapshot: Option<Py<PyAny>>,
-    /// A copy of it that nobody is in and nobody else refers to.
+    /// A copy of the snapshot that nobody is in and nobody else refers to.
     copy: Option<Py<PyAny>>,
 }
 
-static KEPT: AttachedCell<Kept> = AttachedCell::new(Kept { snapshot: None, copy: None });
+impl Kept {
+    const NOTHING: Self = Self { snapshot: None, copy: None };
 
-impl Snapshot {
-    /// What the context variables are now.
+    fn equals(&self, context: &Bound<'_, PyAny>) -> bool {
+        let variables = self.snapshot.as_ref().and_then(|snapshot| Variables::of(snapshot.bind(context.py())));
+        variables.is_some() && variables == Variables::of(context)
+    }
+
+    fn drop_refs(self, py: Python<'_>) {
+        for context in [self.snapshot, self.copy].into_iter().flatten() {
+            context.drop_ref(py);
+        }
+    }
+}
+
+impl SharedContext {
+    /// Nothing.
+    pub const fn new() -> Self {
+        Self(AttachedCell::new(Kept::NOTHING))
+    }
+
+    /// Keeps a snapshot of the current context, if that can be told from others, and returns it.
     ///
     /// # Errors
     /// Out of memory.
-    pub fn of_current(py: Python<'_>) -> PyResult<Self> {
-        let variables = Variables::of_current(py);
-        let known = KEPT.with(py, |kept| {
-            let snapshot = kept.snapshot.as_ref()?;
-            let is_as_now = variables.is_some() && Variables::of(snapshot.bind(py)) == variables;
-            is_as_now.then(|| snapshot.clone_ref(py))
-        });
-        match known {
-            Some(snapshot) => Ok(Self(snapshot)),
-            None => Self::make(py),
+    pub fn follow_current(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
+        let known = self.snapshot_of_current(py);
+        if known.is_some() || !context_layout::is_known() {
+            return Ok(known);
         }
-    }
-
-    fn make(py: Python<'_>) -> PyResult<Self> {
         let snapshot = context::copy_current(py)?;
-        if Variables::of(snapshot.bind(py)).is_some() {
-            keep(py, Kept { snapshot: Some(snapshot.clone_ref(py)), copy: None });
-        }
-        Ok(Self(snapshot))
+        let kept = Kept { snapshot: Some(snapshot.clone_ref(py)), copy: None };
+        self.0.replace(py, kept).drop_refs(py);
+        Ok(Some(snapshot))
     }
 
-    /// A context to run in. When that is done it is to be given to [`give_back`].
+    /// Keeps nothing.
+    pub fn let_go(&self, py: Python<'_>) {
+        self.0.replace(py, Kept::NOTHING).drop_refs(py);
+    }
+
+    /// The snapshot, if the current context equals it.
+    pub fn snapshot_of_current(&self, py: Python<'_>) -> Option<Py<PyAny>> {
+        let current = Variables::of_current(py)?;
+        self.0.with(py, |kept| {
+            let snapshot = kept.snapshot.as_ref()?;
+            (Variables::of(snapshot.bind(py)) == Some(current)).then(|| snapshot.clone_ref(py))
+        })
+    }
+
+    /// A copy of a snapshot of the loop's, for one callback to run in.
     ///
     /// # Errors
     /// Out of memory.
-    pub fn into_context(self, py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
-        let snapshot = self.0.into_bound(py);
-        let copy = KEPT.with(py, |kept| {
-            let is_latest = kept.snapshot.as_ref().is_some_and(|latest| latest.is(&snapshot));
-            if is_latest { kept.copy.take() } else { None }
-        });
+    pub fn borrow_copy<'py>(&self, snapshot: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        let py = snapshot.py();
+        let copy = self.0.with(py, |kept| if kept.equals(snapshot) { kept.copy.take() } else { None });
         match copy {
             Some(copy) => Ok(copy.into_bound(py)),
-            None if ownership::is_sole_reference(&snapshot) => Ok(snapshot),
-            None => context::copy(&snapshot).map(|copy| copy.into_bound(py)),
+            None => context::copy(snapshot).map(|copy| copy.into_bound(py)),
         }
     }
 
-    /// Drops it, where the drop of a `Py` would have to find out first whether the thread is attached.
-    pub fn let_go(self, py: Python<'_>) {
-        self.0.drop_ref(py);
-    }
-
-    /// The snapshot, to be shown to the garbage collector.
-    pub fn as_object(&self) -> &Py<PyAny> {
-        &self.0
-    }
-}
-
-/// Takes a context that something has run in, and keeps it if it can't be told from a new copy of the latest snapshot.
-pub fn give_back(context: Bound<'_, PyAny>) {
-    if !ownership::is_sole_reference(&context) {
-        return;
-    }
-    let py = context.py();
-    let surplus = KEPT.with(py, |kept| match &kept.snapshot {
-        Some(snapshot) if Variables::of(snapshot.bind(py)) == Variables::of(&context) => {
-            kept.copy.replace(context.unbind())
+    /// Takes back what [`SharedContext::borrow_copy`] gave, and keeps it if it can't be told from a new copy.
+    pub fn give_back(&self, copy: Bound<'_, PyAny>) {
+        if !ownership::is_sole_reference(&copy) {
+            return;
         }
-        _ => Some(context.unbind()),
-    });
-    if let Some(surplus) = surplus {
-        surplus.drop_ref(py);
+        let py = copy.py();
+        let surplus = self
+            .0
+            .with(py, |kept| if kept.equals(&copy) { kept.copy.replace(copy.unbind()) } else { Some(copy.unbind()) });
+        if let Some(surplus) = surplus {
+            surplus.drop_ref(py);
+        }
     }
-}
 
-/// Lets go of what nobody else needs: no handle has the snapshot, and no other context its variables.
-pub fn let_go_of_unneeded(py: Python<'_>) {
-    let is_needed = KEPT.with(py, |kept| {
-        let Some(snapshot) = kept.snapshot.as_ref().map(|snapshot| snapshot.bind(py)) else { return true };
-        let own = 1 + isize::from(kept.copy.is_some());
-        let Some(variables) = Variables::of(snapshot) else { return true };
-        !ownership::is_sole_reference(snapshot) || !variables.are_held_by(snapshot, own)
-    });
-    if !is_needed {
-        let_go(py);
-    }
-}
-
-/// Lets go of everything.
-pub fn let_go(py: Python<'_>) {
-    keep(py, Kept { snapshot: None, copy: None });
-}
-
-/// What was kept before goes when nothing is borrowed: the values of variables go with it, which may run the program's code.
-fn keep(py: Python<'_>, kept: Kept) {
-    let before = KEPT.replace(py, kept);
-    for context in [before.snapshot, before.copy].into_iter().flatten() {
-        context.drop_ref(py);
+    /// Shows what is kept to the garbage collector.
+    pub fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
+        self.0.traverse(|kept| {
+            visit.call(&kept.snapshot)?;
+            visit.call(&kept.copy)
+        })
     }
 }

@@ -11,8 +11,8 @@ use pyo3::prelude::*;
 use super::EventLoop;
 use super::native_methods::Method;
 use super::running_here::RunningHere;
+use crate::cpython::current_task;
 use crate::cpython::thread::Company;
-use crate::cpython::{current_task, shared_context};
 use crate::errors;
 use crate::handle::Handle;
 use crate::item::Item;
@@ -69,8 +69,9 @@ impl<'a, 'py> LoopDriver<'a, 'py> {
         let py = self.event_loop.py();
         if item.is_task() {
             self.has_current_task.set(true);
-        } else {
-            self.clear_current_task()?;
+        } else if let Err(error) = self.clear_current_task() {
+            item.show_to_collector(py);
+            return Err(error);
         }
         if let Item::Handle(handle) = item {
             return Handle::run_and_drop(handle.into_bound(py));
@@ -128,7 +129,8 @@ impl Driver for LoopDriver<'_, '_> {
 
     fn before_poll(&self) -> PyResult<()> {
         self.clear_current_task()?;
-        shared_context::let_go_of_unneeded(self.event_loop.py());
+        // What runs outside of any callback, a handler of signals for example, may have set a variable.
+        self.event_loop.get().shared_context().follow_current(self.event_loop.py())?;
         // A signal that came while no Python code ran has its handler run here.
         self.event_loop.py().check_signals()
     }

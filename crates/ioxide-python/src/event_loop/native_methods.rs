@@ -79,11 +79,13 @@ impl Seen {
         let py = class.py();
         let Some(native) = NATIVE.get(py) else { return Ok(Self { class: ClassVersion::NONE, methods: 0 }) };
         let is_still = |name: &str, method: &Py<PyAny>| Ok::<_, PyErr>(class.getattr(name)?.is(method));
+        // The interpreter counts a class's versions once it has looked something up in it.
+        class.getattr(ACCESS[0])?;
+        let version = ClassVersion::of(class);
         let mut seen = 0;
         for (number, (name, method)) in NAMES.iter().zip(&native.methods).enumerate() {
             seen |= u32::from(is_still(name, method)?) << number;
         }
-        let version = ClassVersion::of(class);
         for (name, method) in ACCESS.iter().zip(&native.access) {
             if !is_still(name, method)? {
                 seen = 0;

@@ -5,13 +5,14 @@
 use std::sync::atomic::Ordering;
 
 use ioxide::Events;
+use ioxide::timers::TimerSequence;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 
 use super::EventLoop;
 use super::driver::LoopDriver;
 use super::watched::Watched;
-use crate::cpython::{shared_context, thread};
+use crate::cpython::thread;
 
 impl EventLoop {
     /// Drops everything that the loop holds. Nothing is borrowed while the objects go.
@@ -22,27 +23,40 @@ impl EventLoop {
         let watchers = self.watched.with(py, Watched::take);
         let lookups = self.lookups.with(py, std::mem::take);
         drop((ready, timers, watchers, lookups));
+        self.shared_context.let_go(py);
     }
 }
 
 /// The loop counts as running for as long as this lives.
-struct Running<'a>(&'a EventLoop);
+struct Running<'a, 'py> {
+    event_loop: &'a EventLoop,
+    py: Python<'py>,
+    /// Which timers are armed by now.
+    timers_before: TimerSequence,
+}
 
-impl<'a> Running<'a> {
-    fn begin(event_loop: &'a EventLoop, py: Python<'_>) -> PyResult<Self> {
+impl<'a, 'py> Running<'a, 'py> {
+    fn begin(event_loop: &'a EventLoop, py: Python<'py>) -> PyResult<Self> {
         let ident = thread::ident(py);
         if event_loop.thread.compare_exchange(0, ident, Ordering::Relaxed, Ordering::Relaxed).is_err() {
             return Err(PyRuntimeError::new_err("This event loop is already running"));
         }
-        event_loop.schedule.with(py, ioxide::Schedule::poll_next_turn);
-        Ok(Self(event_loop))
+        let timers_before = event_loop.schedule.with(py, |schedule| {
+            schedule.poll_next_turn();
+            schedule.timers.next_sequence()
+        });
+        let running = Self { event_loop, py, timers_before };
+        event_loop.shared_context.follow_current(py)?;
+        Ok(running)
     }
 }
 
-impl Drop for Running<'_> {
+impl Drop for Running<'_, '_> {
     fn drop(&mut self) {
-        self.0.is_stopping.store(false, Ordering::Relaxed);
-        self.0.thread.store(0, Ordering::Relaxed);
+        self.event_loop.is_stopping.store(false, Ordering::Relaxed);
+        self.event_loop.thread.store(0, Ordering::Relaxed);
+        self.event_loop.show_handles_to_collector(self.py, self.timers_before);
+        self.event_loop.shared_context.let_go(self.py);
     }
 }
 
@@ -62,8 +76,6 @@ impl EventLoop {
             }
         };
         drop(running);
-        event_loop.show_handles_to_collector(slf.py());
-        shared_context::let_go(slf.py());
         result.and(driver.clear_current_task())
     }
 
@@ -73,7 +85,7 @@ impl EventLoop {
         slf.get().resume_guests(slf.py())?;
         let driver = LoopDriver::new(slf)?;
         let result = driver.turn(&mut Events::new());
-        shared_context::let_go(slf.py());
+        slf.get().shared_context.let_go(slf.py());
         result.and(driver.clear_current_task())
     }
 
@@ -83,7 +95,7 @@ impl EventLoop {
     }
 
     /// Whether the loop is running.
-    pub(super) fn is_running(&self) -> bool {
+    pub fn is_running(&self) -> bool {
         self.thread.load(Ordering::Relaxed) != 0
     }
 
@@ -96,7 +108,6 @@ impl EventLoop {
     fn _close(&self, py: Python<'_>) {
         self.is_closed.store(true, Ordering::Relaxed);
         self.let_go(py);
-        shared_context::let_go(py);
         let pool = self.pool.replace(py, None);
         let reactor = self.reactor.replace(py, None);
         drop((pool, reactor));

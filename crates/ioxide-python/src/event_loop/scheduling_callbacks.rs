@@ -2,13 +2,14 @@
 
 use ioxide::TimerKey;
 use ioxide::clock::{self, Nanoseconds};
+use ioxide::timers::TimerSequence;
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
 use super::EventLoop;
 use super::native_methods::Method;
-use crate::cpython::{free_list, traversal};
+use crate::cpython::free_list;
 use crate::handle::{Arguments, Handle};
 use crate::item::Item;
 #[cfg(Py_3_14)]
@@ -16,22 +17,19 @@ use crate::thread_safe_handle::ThreadSafeHandle;
 use crate::timer_handle::{TimerHandle, When};
 
 impl EventLoop {
-    /// Whether the garbage collector has to see a handle as soon as it is scheduled.
+    /// Whether the garbage collector has to see a handle as soon as it is scheduled. To be asked when the handle is about to
+    /// be, for what was done before may have let another thread end the run.
     ///
     /// While a loop runs it can't be garbage, and neither can what its handles refer to as long as they are scheduled. So
     /// what is scheduled meanwhile isn't the collector's before it leaves the queues alive, or the loop stops.
     pub fn shows_handles_at_once(&self) -> bool {
-        !self.is_running()
+        !self.is_running() || self.is_debug()
     }
 
-    /// Has the garbage collector see the handles that are scheduled.
-    pub(super) fn show_handles_to_collector(&self, py: Python<'_>) {
+    /// Has the garbage collector see the handles that are ready, and those of the timers that were armed from `since` on.
+    pub(super) fn show_handles_to_collector(&self, py: Python<'_>, since: TimerSequence) {
         self.schedule.with(py, |schedule| {
-            for item in schedule.ready.iter().chain(schedule.timers.iter()) {
-                if let Item::Handle(handle) = item {
-                    traversal::show_to_collector(handle.bind(py));
-                }
-            }
+            schedule.ready.iter().chain(schedule.timers.iter_since(since)).for_each(|item| item.show_to_collector(py));
         });
     }
 
@@ -121,8 +119,8 @@ impl EventLoop {
         context: Option<Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, Handle>> {
         let py = slf.py();
-        let is_seen = slf.get().shows_handles_at_once();
-        let handle = free_list::make_seen(py, Handle::new(slf, callback, arguments, context)?, is_seen)?;
+        let handle = Handle::new(slf, callback, arguments, context)?;
+        let handle = free_list::make_seen(py, handle, slf.get().shows_handles_at_once())?;
         slf.get().push(py, Item::Handle(handle.clone().unbind()));
         Ok(handle)
     }

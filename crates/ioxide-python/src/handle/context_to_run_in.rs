@@ -3,16 +3,15 @@
 use pyo3::prelude::*;
 
 use crate::cpython::context;
-use crate::cpython::shared_context::Snapshot;
+use crate::cpython::shared_context::SharedContext;
+use crate::event_loop::EventLoop;
 
 /// The context of a handle.
 pub enum ContextToRunIn {
-    /// A copy of this one, to be made when it is needed.
-    CopyOf(Snapshot),
+    /// A copy of this one, which others share, to be made when it is needed.
+    CopyOf(Py<PyAny>),
     /// This very one.
     Itself(Py<PyAny>),
-    /// A copy that is being made. Before Python 3.12 that may start a collection, and a finalizer may ask for the context.
-    BeingMade,
 }
 
 impl ContextToRunIn {
@@ -20,43 +19,72 @@ impl ContextToRunIn {
     ///
     /// # Errors
     /// Out of memory.
-    pub fn new(py: Python<'_>, given: Option<Bound<'_, PyAny>>) -> PyResult<Self> {
-        match given {
-            Some(context) => Ok(Self::Itself(context.unbind())),
-            None => Snapshot::of_current(py).map(Self::CopyOf),
+    pub fn new(py: Python<'_>, given: Option<Bound<'_, PyAny>>, event_loop: &EventLoop) -> PyResult<Self> {
+        if let Some(context) = given {
+            return Ok(Self::Itself(context.unbind()));
+        }
+        let shared = event_loop.shared_context();
+        let snapshot =
+            if event_loop.is_running() { shared.snapshot_of_current(py) } else { shared.follow_current(py)? };
+        match snapshot {
+            Some(snapshot) => Ok(Self::CopyOf(snapshot)),
+            None => context::copy_current(py).map(Self::Itself),
         }
     }
 
-    /// The context, for the callback to run in.
+    /// Runs `body` in it.
     ///
     /// # Errors
-    /// Out of memory.
-    pub fn into_context(self, py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
+    /// What `body` raises, and the context in which it did; or else the failure to enter the context.
+    pub fn run<R>(
+        self,
+        py: Python<'_>,
+        shared: &SharedContext,
+        body: impl FnOnce() -> PyResult<R>,
+    ) -> Result<R, (PyErr, Self)> {
         match self {
-            Self::CopyOf(snapshot) => snapshot.into_context(py),
-            Self::Itself(context) => Ok(context.into_bound(py)),
-            Self::BeingMade => context::copy_current(py).map(|context| context.into_bound(py)),
+            Self::Itself(context) => match context::run_in(context.bind(py), body) {
+                Ok(value) => {
+                    context.drop_ref(py);
+                    Ok(value)
+                }
+                Err(error) => Err((error, Self::Itself(context))),
+            },
+            Self::CopyOf(snapshot) => {
+                let snapshot = snapshot.into_bound(py);
+                let copy = match shared.borrow_copy(&snapshot) {
+                    Ok(copy) => copy,
+                    Err(error) => return Err((error, Self::CopyOf(snapshot.unbind()))),
+                };
+                match context::run_in(&copy, body) {
+                    Ok(value) => {
+                        shared.give_back(copy);
+                        snapshot.unbind().drop_ref(py);
+                        Ok(value)
+                    }
+                    Err(error) => Err((error, Self::Itself(copy.unbind()))),
+                }
+            }
+        }
+    }
+
+    /// A further reference to the same.
+    pub fn clone_ref(&self, py: Python<'_>) -> Self {
+        match self {
+            Self::CopyOf(snapshot) => Self::CopyOf(snapshot.clone_ref(py)),
+            Self::Itself(context) => Self::Itself(context.clone_ref(py)),
         }
     }
 
     /// Drops it, where the drop of a `Py` would have to find out first whether the thread is attached.
     pub fn let_go(self, py: Python<'_>) {
-        match self {
-            Self::CopyOf(snapshot) => snapshot.let_go(py),
-            Self::Itself(context) => context.drop_ref(py),
-            Self::BeingMade => {}
-        }
+        let (Self::CopyOf(context) | Self::Itself(context)) = self;
+        context.drop_ref(py);
     }
 
-    /// Shows it, for the garbage collector.
-    ///
-    /// # Errors
-    /// What `show` returns.
-    pub fn show<E>(&self, show: &mut impl FnMut(&Py<PyAny>) -> Result<(), E>) -> Result<(), E> {
-        match self {
-            Self::CopyOf(snapshot) => show(snapshot.as_object()),
-            Self::Itself(context) => show(context),
-            Self::BeingMade => Ok(()),
-        }
+    /// What it refers to, for the garbage collector.
+    pub fn as_object(&self) -> &Py<PyAny> {
+        let (Self::CopyOf(context) | Self::Itself(context)) = self;
+        context
     }
 }

@@ -12,9 +12,9 @@ use pyo3::types::PyTuple;
 
 use crate::cpython::asyncio;
 use crate::cpython::attached_cell::AttachedCell;
+use crate::cpython::context;
 use crate::cpython::free_list::{self, free_list};
 use crate::cpython::traversal::{self, Traverse};
-use crate::cpython::{context, shared_context};
 use crate::errors;
 use crate::event_loop::EventLoop;
 #[cfg(Py_3_14)]
@@ -60,7 +60,7 @@ impl Handle {
         context: Option<Bound<'_, PyAny>>,
     ) -> PyResult<Self> {
         let py = event_loop.py();
-        let context = ContextToRunIn::new(py, context)?;
+        let context = ContextToRunIn::new(py, context, event_loop.get())?;
         let debug = if event_loop.get().is_debug() {
             let source_traceback = asyncio::EXTRACT_STACK.get(py)?.call0()?.unbind();
             Some(Box::new(DebugState { source_traceback, repr: None }))
@@ -137,18 +137,16 @@ impl Handle {
             event_loop.drop_ref(py);
             return Ok(());
         };
-        let context = context.into_context(py)?;
         let function = callback.function.bind(py);
-        match context::run_in(&context, || callback.arguments.pass_to(function)) {
+        let shared = event_loop.get().shared_context();
+        match context.run(py, shared, || callback.arguments.pass_to(function)) {
             Ok(_) => {
-                shared_context::give_back(context);
                 callback.let_go(py);
                 event_loop.drop_ref(py);
                 Ok(())
             }
-            Err(error) if errors::ends_the_loop(py, &error) => Err(error),
-            Err(error) => {
-                let context = ContextToRunIn::Itself(context.unbind());
+            Err((error, _)) if errors::ends_the_loop(py, &error) => Err(error),
+            Err((error, context)) => {
                 let state = State { callback: Some(callback), context, is_cancelled, debug };
                 let handle = make(Self { event_loop, state: AttachedCell::new(state) })?;
                 Self::report(&handle, &error)
@@ -183,7 +181,7 @@ impl Handle {
     pub fn show<E>(&self, show: &mut impl FnMut(&Py<PyAny>) -> Result<(), E>) -> Result<(), E> {
         show(self.event_loop.as_any())?;
         self.state.traverse(|state| {
-            state.context.show(show)?;
+            show(state.context.as_object())?;
             if let Some(callback) = &state.callback {
                 show(&callback.function)?;
                 callback.arguments.show(show)?;
@@ -201,19 +199,23 @@ impl Handle {
         self.state.with(py, |state| state.callback.as_ref().map(|callback| callback.clone_ref(py)))
     }
 
-    /// The context, which stays the handle's from now on.
+    /// The context, which is the handle's own from now on.
     fn context<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        let context = self.state.with(py, |state| match &state.context {
-            ContextToRunIn::Itself(context) => ContextToRunIn::Itself(context.clone_ref(py)),
-            _ => std::mem::replace(&mut state.context, ContextToRunIn::BeingMade),
+        let snapshot = match self.state.with(py, |state| state.context.clone_ref(py)) {
+            ContextToRunIn::Itself(context) => return Ok(context.into_bound(py)),
+            ContextToRunIn::CopyOf(snapshot) => snapshot.into_bound(py),
+        };
+        let own = context::copy(&snapshot)?;
+        // To make it may have run a finalizer that asked for it, too: then that one has come first.
+        let (context, unneeded) = self.state.with(py, |state| match &state.context {
+            ContextToRunIn::Itself(context) => (context.clone_ref(py), ContextToRunIn::Itself(own)),
+            ContextToRunIn::CopyOf(_) => {
+                let context = own.clone_ref(py);
+                (context, std::mem::replace(&mut state.context, ContextToRunIn::Itself(own)))
+            }
         });
-        if let ContextToRunIn::Itself(context) = context {
-            return Ok(context.into_bound(py));
-        }
-        let context = context.into_context(py)?;
-        let kept = ContextToRunIn::Itself(context.clone().unbind());
-        self.state.with(py, |state| std::mem::replace(&mut state.context, kept)).let_go(py);
-        Ok(context)
+        unneeded.let_go(py);
+        Ok(context.into_bound(py))
     }
 
     fn source_traceback(&self, py: Python<'_>) -> Option<Py<PyAny>> {
