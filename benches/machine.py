@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import os
 import platform
+import shutil
 import subprocess
 import sys
 from importlib import metadata
@@ -40,7 +41,9 @@ def field_of(path: Path, name: str) -> str | None:
 
 
 def commit() -> str | None:
-    """Name the commit that is checked out, and whether anything differs from it."""
+    """Name the commit that is checked out, and whether anything differs from it. `None` where git can't tell."""
+    if shutil.which("git") is None:
+        return None
     described = subprocess.run(
         ["git", "describe", "--always", "--dirty"], cwd=ROOT, capture_output=True, text=True, check=False
     )

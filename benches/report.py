@@ -130,7 +130,7 @@ def preamble(run: Run) -> list[str]:
     loops = ", ".join(f"{loop} {version}" for loop, version in run.versions.items())
     lines = [
         f"CPython {setting['python']}, {setting['kernel']}, {setting['cpu']}, {setting['cores']} cores, "
-        f"{setting['date']}, commit {setting['commit']}",
+        f"{setting['date']}, commit {setting['commit'] or 'unknown'}",
         f"Loops: {loops}.",
         *(f"Absent: {loop}: {reason}." for loop, reason in run.absent.items()),
         f"Medians of at most {setting['rounds']} interleaved rounds of {setting['seconds']:.2g} s in fresh processes, "

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from benches import compare, instructions, loops, report, run
+from benches import compare, instructions, loops, machine, report, run
 from benches.measure import measure
 from benches.results import Cell, Line, Run, geometric_mean
 from benches.rows import Row, Sample, Unsupported, WrongResult
@@ -38,6 +38,14 @@ def run_of(*lines: Line) -> Run:
 def row(measure, name: str = "row", **options) -> Row:
     """A row that needs no process."""
     return Row("group", name, "ns", higher_is_better=False, measure=measure, **options)
+
+
+def test_where_there_is_no_git_the_commit_is_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    assert machine.commit() is None
+    found = run_of(line(uvloop=[1.0]))
+    found.setting["commit"] = machine.commit()
+    assert "commit unknown" in report.markdown(found)
 
 
 def test_a_figure_is_the_median_and_its_spread_reaches_both_ends() -> None:
