@@ -248,7 +248,7 @@ def test_a_cycle_through_a_copy_of_a_context_is_collected_while_the_loop_runs(lo
     assert loop.run_until_complete(main()) is None
 
 
-def test_what_was_set_in_the_context_that_the_loop_runs_in_is_seen_from_then_on(loop: Loop) -> None:
+def test_what_a_signal_handler_sets_is_seen_by_what_is_scheduled_then(loop: Loop) -> None:
     seen: list[Any] = []
 
     def handle_signal(*_: object) -> None:

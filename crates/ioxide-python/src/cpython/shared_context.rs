@@ -30,8 +30,12 @@ struct Kept {
 impl Kept {
     const NOTHING: Self = Self { snapshot: None, copy: None };
 
+    fn variables(&self, py: Python<'_>) -> Option<Variables> {
+        self.snapshot.as_ref().and_then(|snapshot| Variables::of(snapshot.bind(py)))
+    }
+
     fn equals(&self, context: &Bound<'_, PyAny>) -> bool {
-        let variables = self.snapshot.as_ref().and_then(|snapshot| Variables::of(snapshot.bind(context.py())));
+        let variables = self.variables(context.py());
         variables.is_some() && variables == Variables::of(context)
     }
 
@@ -48,19 +52,22 @@ impl SharedContext {
         Self(AttachedCell::new(Kept::NOTHING))
     }
 
-    /// Keeps a snapshot of the current context, if that can be told from others, and returns it.
+    /// Keeps a snapshot of the current context, if that can be told from others.
     ///
     /// # Errors
     /// Out of memory.
-    pub fn follow_current(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
-        let known = self.snapshot_of_current(py);
-        if known.is_some() || !context_layout::is_known() {
-            return Ok(known);
+    pub fn follow_current(&self, py: Python<'_>) -> PyResult<()> {
+        if self.equals_current(py) || !context_layout::is_known() {
+            return Ok(());
         }
         let snapshot = context::copy_current(py)?;
-        let kept = Kept { snapshot: Some(snapshot.clone_ref(py)), copy: None };
-        self.0.replace(py, kept).drop_refs(py);
-        Ok(Some(snapshot))
+        self.0.replace(py, Kept { snapshot: Some(snapshot), copy: None }).drop_refs(py);
+        Ok(())
+    }
+
+    fn equals_current(&self, py: Python<'_>) -> bool {
+        let current = Variables::of_current(py);
+        current.is_some() && self.0.with(py, |kept| kept.variables(py)) == current
     }
 
     /// Keeps nothing.

@@ -24,9 +24,10 @@ impl ContextToRunIn {
             return Ok(Self::Itself(context.unbind()));
         }
         let shared = event_loop.shared_context();
-        let snapshot =
-            if event_loop.is_running() { shared.snapshot_of_current(py) } else { shared.follow_current(py)? };
-        match snapshot {
+        if !event_loop.is_running() {
+            shared.follow_current(py)?;
+        }
+        match shared.snapshot_of_current(py) {
             Some(snapshot) => Ok(Self::CopyOf(snapshot)),
             None => context::copy_current(py).map(Self::Itself),
         }
