@@ -6,6 +6,8 @@ import asyncio
 import contextvars
 import os
 import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
@@ -210,6 +212,34 @@ def test_an_interrupt_without_a_handler_leaves_a_sleeping_loop(loop: Loop) -> No
         thread.join()
     assert not loop.is_running()
     assert loop.run_until_complete(asyncio.sleep(0, "again")) == "again"
+
+
+def test_an_interrupt_between_the_last_look_at_signals_and_the_wait_is_not_lost() -> None:
+    # The other thread asked for the GIL by the time that `sum` returns. The loop looks at signals, and gives the GIL
+    # away to wait: the signal comes before the wait begins. Nothing else ends the wait.
+    program = """
+import os, signal, threading, ioxide
+
+def interrupt():
+    began.wait()
+    os.kill(os.getpid(), signal.SIGINT)
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
+loop = ioxide.new_event_loop()
+for _ in range(20):
+    began = threading.Event()
+    thread = threading.Thread(target=interrupt)
+    thread.start()
+    loop.call_soon(began.set)
+    loop.call_soon(sum, range(2_000_000))
+    try:
+        loop.run_forever()
+    except KeyboardInterrupt:
+        print("interrupted")
+    thread.join()
+"""
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
+    assert result.stdout == "interrupted\n" * 20
 
 
 def test_call_soon_threadsafe_from_a_plain_handler_wakes_a_sleeping_loop(loop: Loop) -> None:

@@ -30,6 +30,13 @@ impl Company {
         Self { interpreter, own, is_oldest: next.is_null() }
     }
 
+    /// Whether this is the thread that Python was started on, of those that are left: the one that its signal handlers
+    /// run on.
+    #[must_use]
+    pub fn is_oldest(&self) -> bool {
+        self.is_oldest
+    }
+
     /// Whether this is the only thread that Python knows of, so that nobody can be waiting for the GIL.
     #[must_use]
     pub fn is_alone(&self, _py: Python<'_>) -> bool {

@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use ioxide::clock::{self, Nanoseconds};
+use ioxide::clock::{self, Nanoseconds, SECOND};
 use ioxide::{Driver, Event, Events, Reactor, Schedule};
 use pyo3::prelude::*;
 
@@ -16,6 +16,12 @@ use crate::cpython::thread::Company;
 use crate::errors;
 use crate::handle::Handle;
 use crate::item::Item;
+
+/// The longest single wait on the thread that handles signals. A signal that comes after Python was last asked for
+/// signals and before the wait begins doesn't interrupt the wait; releasing the GIL to another thread, which happens in
+/// between, can take long. It is found by the turn after the wait: late, but not only when something else happens. (A
+/// descriptor that signals write to would end the wait at once. But there is one per process, and it is the program's.)
+const LONGEST_WAIT_FOR_SIGNALS: Nanoseconds = SECOND;
 
 /// Takes a loop's turns on the thread that is attached.
 pub struct LoopDriver<'a, 'py> {
@@ -167,6 +173,11 @@ impl Driver for LoopDriver<'_, '_> {
             self.reactor.poll(events, timeout)
         } else {
             let reactor = &*self.reactor;
+            let timeout = if self.company.is_oldest() {
+                Some(timeout.map_or(LONGEST_WAIT_FOR_SIGNALS, |timeout| timeout.min(LONGEST_WAIT_FOR_SIGNALS)))
+            } else {
+                timeout
+            };
             py.detach(|| reactor.poll(events, timeout))
         };
         match result {
