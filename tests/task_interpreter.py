@@ -71,13 +71,6 @@ class Interpreter:
         else:
             self.loop.call_soon(self.tick, until)
 
-    def forget(self) -> list[Any]:
-        """Let go of all. Returns what was reported, then and before."""
-        self.world.forget()
-        for _ in range(3):
-            gc.collect()  # what a report has brought to life goes the next time
-        return sorted(self.trace.reports)
-
 
 def run_program(
     make_loop: type[asyncio.AbstractEventLoop], program: Program, *, shows_internals: bool = True
@@ -92,16 +85,24 @@ def run_program(
         with warnings.catch_warnings(record=True) as warned:
             warnings.simplefilter("always")
             interpreter = Interpreter(World(make_loop, program, shows_internals))
-            trace = contextvars.copy_context().run(interpreter.run)
-            trace = [*trace, *interpreter.forget()]
+            # Of what goes at the end only the reports are compared: which coroutine goes first isn't settled.
+            trace = list(contextvars.copy_context().run(interpreter.run))
+            reports = interpreter.trace.reports
+            interpreter.world.forget()
             del interpreter
-            gc.collect()
+            for _ in range(4):
+                gc.collect()  # what a report has brought to life goes the next time
     finally:
         sys.unraisablehook = hook
         gc.enable()
     if program.abandons:
         unraisable.clear()  # what a lock says when it is let go on a closed loop depends on which coroutine goes first
-    return [*trace, sorted(str(warning.message).split("\n")[0] for warning in warned), sorted(unraisable)]
+    return [
+        *trace,
+        *sorted(reports),
+        sorted(str(warning.message).split("\n")[0] for warning in warned),
+        sorted(unraisable),
+    ]
 
 
 def first_difference(one: list[Any], other: list[Any]) -> Iterator[str]:

@@ -133,7 +133,7 @@ async def parent(task):
 async def handle(reader, writer):
     asyncio.current_task().set_name("handler")
     accepted.set()
-    await reader.read()
+    await asyncio.get_running_loop().create_future()
 
 async def main():
     blocked = asyncio.get_running_loop().create_future()
@@ -144,7 +144,8 @@ async def main():
     await accepted.wait()
     for _ in range(10):
         await asyncio.sleep(0)
-    print(type(asyncio.get_running_loop()).__name__, flush=True)
+    loop = asyncio.get_running_loop()
+    loop.call_soon(lambda: print(type(loop).__name__, flush=True))  # once all of them wait
     await outer
 
 def make_task(loop, coro, **kwargs):
