@@ -20,6 +20,7 @@ from typing import Any
 
 import ioxide
 import pytest
+from ioxide import _ioxide
 
 Loop = asyncio.AbstractEventLoop
 CLASSES = {"asyncio": (asyncio.Future, asyncio.Task), "ioxide": (ioxide.Future, ioxide.Task)}
@@ -374,6 +375,50 @@ def test_what_is_raised_is_chained_to_what_is_handled(loop: Loop, future_class: 
             with pytest.raises(kind) as caught:
                 raising.result()
         assert caught.value.__context__ is handled
+
+
+def test_the_current_task_is_set_without_a_call_into_asyncio() -> None:
+    # Elsewhere nothing tells whether it is; only the speed of every task does.
+    assert _ioxide._reaches_current_task()
+
+
+def test_ioxide_can_be_imported_by_a_task() -> None:
+    program = """
+import asyncio
+
+async def main():
+    before = asyncio.current_task(), asyncio.get_running_loop()
+    import ioxide
+    assert (asyncio.current_task(), asyncio.get_running_loop()) == before
+    await asyncio.sleep(0)
+    assert (asyncio.current_task(), asyncio.get_running_loop()) == before
+    return "imported"
+
+print(asyncio.run(main()))
+"""
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+    assert (result.stdout, result.stderr) == ("imported\n", "")
+
+
+def test_a_task_that_ended_is_not_kept_as_the_current_one(loop: Loop) -> None:
+    async def nothing() -> None: ...
+
+    async def main() -> None:
+        task = loop.create_task(nothing())
+        ended.append(weakref.ref(task))
+        del task
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        seen.append(ended[0]())
+
+    ended: list[weakref.ref[Any]] = []
+    seen: list[Any] = []
+    loop.run_until_complete(main())
+    assert seen == [None]
+    main_task = weakref.ref(last := loop.create_task(nothing()))
+    loop.run_until_complete(last)
+    del last
+    assert main_task() is None
 
 
 def test_no_task_is_current_when_a_failed_one_is_reported(

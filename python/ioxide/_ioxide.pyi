@@ -44,6 +44,7 @@ __all__ = [
     "__version__",
     "_live_tasks",
     "_loop_api",
+    "_reaches_current_task",
     "_shares_contexts",
     "as_completed",
     "coroutine",
@@ -531,4 +532,5 @@ if sys.version_info >= (3, 14):
     future_discard_from_awaited_by = asyncio.future_discard_from_awaited_by
 
 def _live_tasks() -> list[asyncio.Task[Any]]: ...
+def _reaches_current_task() -> bool: ...
 def _shares_contexts() -> bool: ...

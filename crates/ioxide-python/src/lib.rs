@@ -104,8 +104,8 @@ mod _ioxide {
 
     use super::combinators::coroutine_function::CoroutineFunction;
     use super::cpython::{
-        class_name, context_layout, coroutine, finalizer, free_list, light_deallocation, live_tasks, loop_api,
-        shortcut, traversal, vectorcall,
+        class_name, context_layout, coroutine, current_task, finalizer, free_list, light_deallocation, live_tasks,
+        loop_api, shortcut, traversal, vectorcall,
     };
 
     /// Every task that isn't done, of all loops.
@@ -120,10 +120,18 @@ mod _ioxide {
         context_layout::is_known()
     }
 
+    /// Whether the current task is set without a call into asyncio: whether this version of the interpreter is one whose
+    /// layout was understood.
+    #[pyfunction]
+    fn _reaches_current_task() -> bool {
+        current_task::is_found()
+    }
+
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         let py = module.py();
         context_layout::find(py);
+        current_task::find(py);
         free_list::install::<super::handle::Handle>(py);
         free_list::install::<super::timer_handle::TimerHandle>(py);
         #[cfg(Py_3_14)]

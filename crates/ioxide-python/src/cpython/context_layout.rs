@@ -13,6 +13,7 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 
 use super::context;
+use super::interpreter_structure::{thread_state, word};
 
 /// How many words from the start of a thread's state there is its current context. Zero as long as that isn't known.
 static PLACE_OF_CURRENT: AtomicUsize = AtomicUsize::new(0);
@@ -101,20 +102,4 @@ fn same_word(one: &Bound<'_, PyAny>, other: &Bound<'_, PyAny>, place: usize) -> 
     let of_one = unsafe { word(one.as_ptr(), place) };
     // SAFETY: as above.
     std::ptr::eq(of_one, unsafe { word(other.as_ptr(), place) })
-}
-
-/// Reads a word of a structure of the interpreter's.
-///
-/// # Safety
-/// The structure is alive and longer than that, and no other thread changes it meanwhile.
-unsafe fn word<T>(structure: *mut T, place: usize) -> *mut ffi::PyObject {
-    let word = structure.cast::<*mut ffi::PyObject>().wrapping_add(place);
-    // SAFETY: the caller's promise. Structures of the interpreter's are aligned for words. The read is volatile, for the
-    // word may be padding, or be changed by code that the compiler doesn't see.
-    unsafe { word.read_volatile() }
-}
-
-fn thread_state(_py: Python<'_>) -> *mut ffi::PyThreadState {
-    // SAFETY: the thread is attached, so it has a state, which lives at least as long as that.
-    unsafe { ffi::PyThreadState_Get() }
 }

@@ -16,6 +16,7 @@ pub mod descriptor;
 pub mod exception;
 pub mod finalizer;
 pub mod free_list;
+mod interpreter_structure;
 pub mod light_deallocation;
 pub mod live_tasks;
 pub mod loop_api;
