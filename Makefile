@@ -24,8 +24,8 @@ BUILD_EXTENSION := PYO3_BUILD_EXTENSION_MODULE=1 CARGO_TARGET_DIR=target/extensi
 # An absolute path: PyO3 would otherwise look for the interpreter of an activated environment.
 export PYO3_PYTHON := $(shell $(PYTHON) -c 'import sys; print(sys.executable)')
 
-.PHONY: help demo test test-rust test-loom test-python test-installed test-dev-mode test-cpython test-newer-pythons lint fmt \
-    wheel bench bench-rust bench-runtimes bench-extensions bench-instructions clean
+.PHONY: help demo test test-rust test-loom test-sanitizers test-python test-installed test-dev-mode test-cpython \
+    test-newer-pythons lint fmt wheel bench bench-rust bench-runtimes bench-extensions bench-instructions clean
 
 help: ## lists the verbs
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -40,6 +40,17 @@ test-rust: ## runs the core crate's tests
 
 test-loom: ## checks what crosses threads, in every order
 	RUSTFLAGS="--cfg loom" cargo test --quiet --package ioxide --lib --target-dir target/loom loom
+
+# They need a nightly toolchain of Rust's, and the thread sanitizer its source (`rustup component add rust-src`): the
+# standard library's locks are seen only if it is built with the sanitizer, too.
+HOST = $(shell rustc -vV | sed -n 's/^host: //p')
+test-sanitizers: ## runs the core crate's tests under the address, leak and thread sanitizers
+	for part in "--lib --tests" --doc; do \
+	    RUSTFLAGS=-Zsanitizer=address RUSTDOCFLAGS=-Zsanitizer=address cargo +nightly test --quiet --package ioxide $$part \
+	        --target $(HOST) --target-dir target/address-sanitizer || exit; \
+	    RUSTFLAGS=-Zsanitizer=thread RUSTDOCFLAGS=-Zsanitizer=thread cargo +nightly test --quiet --package ioxide $$part \
+	        --target $(HOST) --target-dir target/thread-sanitizer -Zbuild-std || exit; \
+	done
 
 test-python: $(BIN)/installed load-generator rust-crawler extensions ## runs the tests of the Python package on PYTHON
 	$(BIN)/python -m pytest --numprocesses 2 $(TESTS)
