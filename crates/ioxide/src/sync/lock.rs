@@ -81,8 +81,10 @@ impl<T> Lock<T> {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub async fn acquire(&self) -> LockGuard<'_, T> {
-        let acquired = self.permit.acquire().await;
-        debug_assert!(acquired.is_ok(), "a lock is never closed");
+        if !self.permit.acquire_at_once() {
+            let acquired = self.permit.acquire().await;
+            debug_assert!(acquired.is_ok(), "a lock is never closed");
+        }
         self.guard()
     }
 

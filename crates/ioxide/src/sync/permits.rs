@@ -39,16 +39,22 @@ impl Permits {
         free > 0
     }
 
+    /// Takes a free permit, if there is one and nobody is in line, not even one who was granted a permit and hasn't run yet.
+    /// That is how it mostly is: who asks this first doesn't even make what [`Permits::acquire`] waits with.
+    #[must_use]
+    pub(super) fn acquire_at_once(&self) -> bool {
+        self.wait_list.is_empty() && self.try_acquire()
+    }
+
     /// Takes a permit as soon as there is one. Who was granted one and hasn't run yet goes first.
     ///
     /// # Cancel safety
     /// One who gives up loses its place in line, and the permit goes to the next if it was granted already.
     pub(super) async fn acquire(&self) -> Result<(), Closed> {
-        if self.wait_list.is_empty() {
-            if self.try_acquire() {
-                return Ok(());
-            }
-        } else if self.try_acquire() {
+        if self.acquire_at_once() {
+            return Ok(());
+        }
+        if self.try_acquire() {
             let unused = Unused(self);
             yield_now().await;
             unused.disarm();

@@ -72,8 +72,10 @@ impl Semaphore {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub async fn acquire(&self) -> Permit<'_> {
-        let acquired = self.permits.acquire().await;
-        debug_assert!(acquired.is_ok(), "a semaphore is never closed");
+        if !self.permits.acquire_at_once() {
+            let acquired = self.permits.acquire().await;
+            debug_assert!(acquired.is_ok(), "a semaphore is never closed");
+        }
         Permit { semaphore: self }
     }
 

@@ -150,6 +150,7 @@ impl<S: Store> QueueOf<S> {
     /// ```
     pub async fn put(&self, item: S::Item) -> Result<(), ShutDown<S::Item>> {
         if let Some(places) = &self.places
+            && !places.acquire_at_once()
             && places.acquire().await == Err(Closed)
         {
             return Err(ShutDown(item));
@@ -206,7 +207,9 @@ impl<S: Store> QueueOf<S> {
     /// ```
     pub async fn get(&self) -> Result<S::Item, ShutDown> {
         loop {
-            self.items.acquire().await.map_err(|Closed| ShutDown(()))?;
+            if !self.items.acquire_at_once() {
+                self.items.acquire().await.map_err(|Closed| ShutDown(()))?;
+            }
             match self.take() {
                 Ok(item) => return Ok(item),
                 Err(GetNowaitError::ShutDown) => return Err(ShutDown(())),
