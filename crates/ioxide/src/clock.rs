@@ -14,16 +14,31 @@ pub type Nanoseconds = i64;
 /// Nanoseconds in one second.
 pub const SECOND: Nanoseconds = 1_000_000_000;
 
+const MILLISECOND: Nanoseconds = SECOND / 1000;
+
 /// The clock that a loop's timers go by.
-pub(crate) struct Clock(Box<dyn Fn() -> Nanoseconds>);
+pub(crate) struct Clock(Option<Box<dyn Fn() -> Nanoseconds>>);
 
 impl Clock {
+    /// The one that [`monotonic`] reads.
+    pub(crate) fn monotonic() -> Self {
+        Self(None)
+    }
+
     pub(crate) fn new(time: impl Fn() -> Nanoseconds + 'static) -> Self {
-        Self(Box::new(time))
+        Self(Some(Box::new(time)))
     }
 
     pub(crate) fn time(&self) -> Nanoseconds {
-        (self.0)()
+        self.0.as_ref().map_or_else(monotonic, |time| time())
+    }
+
+    /// Converts the standard library's time to this clock's, as far as it goes as fast.
+    pub(crate) fn at(&self, instant: Instant) -> Nanoseconds {
+        let at = from_instant(instant);
+        let ahead = self.0.as_ref().map_or(0, |time| time().saturating_sub(monotonic()));
+        // Less is what lies between two readings of the same clock: equal times stay equal.
+        if ahead.abs() < MILLISECOND { at } else { at.saturating_add(ahead) }
     }
 }
 

@@ -1,9 +1,13 @@
 //! Datagrams, and the sockets of one machine.
 
 use std::io;
+use std::mem::MaybeUninit;
+use std::os::fd::AsFd;
+use std::time::Duration;
 
 use ioxide::net::{TcpStream, UdpSocket, UnixDatagram, UnixListener, UnixStream};
-use ioxide::{run, spawn};
+use ioxide::{run, spawn, timeout, yield_now};
+use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 
 #[test]
 fn datagrams_arrive_whole_and_in_order_over_the_loopback() {
@@ -102,4 +106,25 @@ fn a_socket_needs_a_loop() {
     let stream = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let stream = std::net::TcpStream::connect(stream.local_addr().unwrap()).unwrap();
     drop(TcpStream::try_from(stream));
+}
+
+#[test]
+fn bytes_behind_those_that_came_with_a_descriptor_are_read() {
+    run(async {
+        let (near, far) = UnixStream::pair().unwrap();
+        let reading = spawn(async move {
+            let mut buffer = [0; 10];
+            [near.read(&mut buffer).await.unwrap(), near.read(&mut buffer).await.unwrap()]
+        });
+        yield_now().await;
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut descriptors = SendAncillaryBuffer::new(&mut space);
+        let input = io::stdin();
+        let sent = [input.as_fd()];
+        assert!(descriptors.push(SendAncillaryMessage::ScmRights(&sent)));
+        sendmsg(&far, &[io::IoSlice::new(b"A")], &mut descriptors, SendFlags::empty()).unwrap();
+        far.write_all(b"B").await.unwrap();
+        assert_eq!(timeout(Duration::from_secs(60), reading).await.unwrap().unwrap(), [1, 1]);
+    })
+    .unwrap();
 }

@@ -8,8 +8,10 @@ use std::os::fd::AsFd;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
+use std::time::{Duration, Instant};
 
 use ioxide::guest::{Guest, PolledWaker, Wants};
+use ioxide::time::sleep_until;
 use ioxide::{Events, Interest, Reactor, clock, spawn};
 
 const NOTHING: Wants = Wants { soon: false, at: None };
@@ -52,6 +54,21 @@ fn a_task_spawned_within_the_guest_runs_in_its_next_turn() {
     turn(&guest, false);
     assert!(ran.get());
     assert_eq!(guest.wants(), NOTHING);
+}
+
+#[test]
+fn a_time_of_the_standard_librarys_is_met_by_the_hosts_clock() {
+    let hour = 3600 * clock::SECOND;
+    for ahead in [0, hour, -hour] {
+        let guest = Guest::new(move || clock::monotonic() + ahead).unwrap();
+        {
+            let _entered = guest.enter();
+            drop(spawn(sleep_until(Instant::now() + Duration::from_secs(1800))));
+        }
+        turn(&guest, false);
+        let until = guest.wants().at.unwrap() - clock::monotonic() - ahead;
+        assert!((until - hour / 2).abs() < hour / 4, "{until}");
+    }
 }
 
 #[test]

@@ -4,10 +4,15 @@
 
 use std::io::ErrorKind;
 use std::os::unix::process::ExitStatusExt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
+use std::time::Duration;
 
 use ioxide::process::{Child, Command, Stdio};
-use ioxide::{run, spawn, yield_now};
+use ioxide::{run, spawn, timeout, yield_now};
+
+/// After which a test has hung.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 fn shell(script: &str) -> Command {
     let mut command = Command::new("sh");
@@ -61,6 +66,24 @@ fn a_child_that_does_not_want_its_input_is_no_error() {
         assert_eq!(output.stdout, b"done\n");
     })
     .unwrap();
+}
+
+#[test]
+fn a_piped_input_that_nobody_writes_to_ends_before_the_status_is_waited_for() {
+    let status = run(async { timeout(PATIENCE, Command::new("cat").stdin(Stdio::piped()).status()).await });
+    assert!(status.unwrap().unwrap().unwrap().success());
+}
+
+#[test]
+fn without_a_loop_no_program_is_started() {
+    let directory = tempfile::tempdir().unwrap();
+    let trace = directory.path().join("started");
+    let mut command = Command::new("touch");
+    command.arg(&trace);
+    assert!(catch_unwind(AssertUnwindSafe(|| command.spawn())).is_err());
+    // The command itself is right: so it would have left a trace, by the time that its sibling has left one.
+    assert!(run(async { command.status().await }).unwrap().unwrap().success());
+    assert!(trace.exists());
 }
 
 #[test]

@@ -10,9 +10,15 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
+use std::time::Duration;
 
+use futures_util::{AsyncReadExt, AsyncWriteExt};
 use ioxide::net::{TcpListener, TcpStream};
-use ioxide::{Task, run, spawn, yield_now};
+use ioxide::{Task, run, spawn, timeout, yield_now};
+use rustix::net::SendFlags;
+
+/// After which a test has hung.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 async fn connected() -> (TcpStream, TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -92,6 +98,43 @@ fn more_than_the_kernel_holds_goes_through_while_both_sides_write() {
         let one = spawn(exchange(client, 1));
         exchange(server, 2).await;
         one.await.unwrap();
+    })
+    .unwrap();
+}
+
+#[test]
+fn more_buffers_than_the_kernel_takes_at_once_leave_the_stream_ready() {
+    run(async {
+        let (client, server) = connected().await;
+        let pieces = vec![io::IoSlice::new(b"x"); 1025];
+        assert_eq!((&client).write_vectored(&pieces).await.unwrap(), 1024);
+        timeout(PATIENCE, client.write_all(b"xyz")).await.unwrap().unwrap();
+        let mut room = vec![[0]; 1025];
+        let mut rooms: Vec<_> = room.iter_mut().map(|room| io::IoSliceMut::new(room)).collect();
+        assert_eq!((&server).read_vectored(&mut rooms).await.unwrap(), 1024);
+        assert_eq!(timeout(PATIENCE, server.read(&mut [0; 10])).await.unwrap().unwrap(), 3);
+    })
+    .unwrap();
+}
+
+#[test]
+fn bytes_behind_urgent_ones_are_read() {
+    run(async {
+        let (client, server) = connected().await;
+        let reading = spawn(async move {
+            let mut received = Vec::new();
+            while received.len() < 4 {
+                let mut buffer = [0; 10];
+                let count = server.read(&mut buffer).await.unwrap();
+                received.extend_from_slice(&buffer[..count]);
+            }
+            received
+        });
+        yield_now().await;
+        for (bytes, flags) in [(b"ab", SendFlags::empty()), (b"c!", SendFlags::OOB), (b"d.", SendFlags::empty())] {
+            rustix::net::send(&client, bytes, flags).unwrap();
+        }
+        assert!(timeout(PATIENCE, reading).await.unwrap().unwrap().starts_with(b"abcd"));
     })
     .unwrap();
 }

@@ -12,13 +12,14 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Waker;
 use std::thread;
+use std::time::Instant;
 
 use async_task::Runnable;
 use slab::Slab;
 
 use super::readiness::Sources;
 use crate::blocking_pool::BlockingPool;
-use crate::clock::{self, Clock, Nanoseconds};
+use crate::clock::{Clock, Nanoseconds};
 use crate::mailbox::Mailbox;
 use crate::reactor::Reactor;
 use crate::schedule::Schedule;
@@ -72,7 +73,7 @@ pub(crate) struct Remote {
 
 impl Core {
     pub(super) fn new() -> io::Result<Rc<Self>> {
-        Self::with_clock(Clock::new(clock::monotonic))
+        Self::with_clock(Clock::monotonic())
     }
 
     /// A loop whose timers go by `clock`.
@@ -136,6 +137,11 @@ impl Core {
     /// The loop's time.
     pub(crate) fn time(&self) -> Nanoseconds {
         self.clock.time()
+    }
+
+    /// The loop's time at that of the standard library.
+    pub(crate) fn time_at(&self, instant: Instant) -> Nanoseconds {
+        self.clock.at(instant)
     }
 
     /// Wakes `waker` at the time `at`.

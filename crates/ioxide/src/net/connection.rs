@@ -8,13 +8,34 @@ use std::task::{Context, Poll};
 
 use crate::event_loop::{Direction, Registration};
 
+/// How many buffers the kernel reads into, or writes, at once: `IOV_MAX` of `readv(2)`. Of more the first are taken.
+const BUFFERS_AT_ONCE: usize = 1024;
+
+/// What a connection reads from and writes to.
+pub(crate) trait Stream: AsFd {
+    /// Whether a read that gave less than there was room for has emptied the stream, so that the next one needn't try.
+    const SHORT_READ_EMPTIES: bool = true;
+}
+
+// Bytes before urgent ones are read apart. But that there are such is reported, as an end is.
+impl Stream for std::net::TcpStream {}
+
+impl Stream for std::os::unix::net::UnixStream {
+    // Bytes that came with descriptors are read apart from those behind.
+    const SHORT_READ_EMPTIES: bool = false;
+}
+
+impl Stream for io::PipeReader {}
+
+impl Stream for io::PipeWriter {}
+
 /// A stream of bytes that a loop watches.
 #[derive(Debug)]
-pub(crate) struct Connection<S: AsFd> {
+pub(crate) struct Connection<S: Stream> {
     registration: Registration<S>,
 }
 
-impl<S: AsFd> Connection<S> {
+impl<S: Stream> Connection<S> {
     /// Takes a stream that doesn't block.
     pub(crate) fn new(source: S) -> io::Result<Self> {
         Ok(Registration::new(source)?.into())
@@ -28,9 +49,9 @@ impl<S: AsFd> Connection<S> {
         &self.registration
     }
 
-    /// A read that gave less than there was room for has emptied the stream.
+    /// A read that gave less than there was room for has emptied most streams.
     fn note_read(&self, result: &io::Result<usize>, room: usize) {
-        if result.as_ref().is_ok_and(|&count| count < room) {
+        if S::SHORT_READ_EMPTIES && result.as_ref().is_ok_and(|&count| count < room) {
             self.registration.did_less(Direction::Read);
         }
     }
@@ -43,13 +64,13 @@ impl<S: AsFd> Connection<S> {
     }
 }
 
-impl<S: AsFd> From<Registration<S>> for Connection<S> {
+impl<S: Stream> From<Registration<S>> for Connection<S> {
     fn from(registration: Registration<S>) -> Self {
         Self { registration }
     }
 }
 
-impl<S: AsFd> Connection<S>
+impl<S: Stream> Connection<S>
 where
     for<'a> &'a S: Read,
 {
@@ -94,7 +115,7 @@ where
         context: &Context<'_>,
         buffers: &mut [io::IoSliceMut<'_>],
     ) -> Poll<io::Result<usize>> {
-        let room = buffers.iter().map(|buffer| buffer.len()).sum();
+        let room = buffers.iter().take(BUFFERS_AT_ONCE).map(|buffer| buffer.len()).sum();
         let poll = self.registration.poll_io(Direction::Read, context, |mut source| source.read_vectored(buffers));
         if let Poll::Ready(result) = &poll {
             self.note_read(result, room);
@@ -103,7 +124,7 @@ where
     }
 }
 
-impl<S: AsFd> Connection<S>
+impl<S: Stream> Connection<S>
 where
     for<'a> &'a S: Write,
 {
@@ -136,7 +157,7 @@ where
         context: &Context<'_>,
         buffers: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let size = buffers.iter().map(|buffer| buffer.len()).sum();
+        let size = buffers.iter().take(BUFFERS_AT_ONCE).map(|buffer| buffer.len()).sum();
         let poll = self.registration.poll_io(Direction::Write, context, |mut source| source.write_vectored(buffers));
         if let Poll::Ready(result) = &poll {
             self.note_write(result, size);

@@ -45,9 +45,10 @@ impl Child {
                 Ok(Self { stdin, stdout, stderr, process, kill_on_drop })
             }
             Err(error) => {
-                // It can't be waited for otherwise; as it is killed, this doesn't take long.
-                child.kill()?;
-                child.wait()?;
+                // It can't be waited for otherwise; once it is killed, this doesn't take long.
+                if child.kill().is_ok() {
+                    let _ = child.wait();
+                }
                 Err(error)
             }
         }

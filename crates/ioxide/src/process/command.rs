@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::{ExitStatus, Output, Stdio};
 
 use super::child::Child;
+use crate::event_loop::Core;
 
 /// A program to start, with its arguments, environment, directory and streams. What isn't offered here is set on `std`'s
 /// command, from which this can be made.
@@ -122,10 +123,12 @@ impl Command {
     /// # }
     /// ```
     pub fn spawn(&mut self) -> io::Result<Child> {
+        // Without a loop nobody could wait for the program: that is told before it runs.
+        let _loop = Core::current();
         Child::new(self.command.spawn()?, self.kill_on_drop)
     }
 
-    /// Starts the program, and waits for its end.
+    /// Starts the program, and waits for its end. An input that is piped is at its end at once.
     ///
     /// # Errors
     /// Those of [`Command::spawn`] and [`Child::wait`].
@@ -143,7 +146,9 @@ impl Command {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub async fn status(&mut self) -> io::Result<ExitStatus> {
-        self.spawn()?.wait().await
+        let mut child = self.spawn()?;
+        drop(child.stdin.take());
+        child.wait().await
     }
 
     /// Starts the program with an empty input, and collects what it writes until its end.

@@ -99,7 +99,8 @@ impl Reactor {
     /// # Errors
     /// As [`Reactor::add`], and `EEXIST` when the descriptor is watched already.
     pub fn add_edge_triggered(&self, source: BorrowedFd<'_>, token: u64) -> io::Result<()> {
-        let flags = epoll::EventFlags::IN | epoll::EventFlags::OUT | epoll::EventFlags::RDHUP | epoll::EventFlags::ET;
+        let flags = epoll::EventFlags::IN | epoll::EventFlags::OUT | epoll::EventFlags::ET;
+        let flags = flags | epoll::EventFlags::RDHUP | epoll::EventFlags::PRI;
         Ok(epoll::add(&self.epoll, source, epoll::EventData::new_u64(token), flags)?)
     }
 
@@ -176,8 +177,9 @@ fn flags(interest: Interest) -> epoll::EventFlags {
     flags
 }
 
-/// What comes with the end of a connection, or of one direction of it.
-const ENDING: epoll::EventFlags = epoll::EventFlags::RDHUP.union(epoll::EventFlags::HUP).union(epoll::EventFlags::ERR);
+/// What comes with the end of a connection, or of one direction of it, or with urgent bytes, which end a read.
+const ENDING: epoll::EventFlags =
+    epoll::EventFlags::RDHUP.union(epoll::EventFlags::HUP).union(epoll::EventFlags::ERR).union(epoll::EventFlags::PRI);
 
 /// Anything but "writable" is a reason to read, anything but "readable" a reason to write: an error or a hang-up has to
 /// reach whichever side waits.

@@ -48,7 +48,7 @@ pub struct Event {
     pub token: u64,
     /// What it is ready for. An error or a hang-up counts as both, so that whoever waits learns of it.
     pub ready: Interest,
-    /// There is an error or a hang-up among it, if only of the other side's writing: whoever reads has more to learn
-    /// than the bytes that are there.
+    /// There is an error or a hang-up among it, if only of the other side's writing, or urgent bytes: whoever reads has
+    /// more to learn than the bytes that are there, or reads them in more than one go.
     pub is_ending: bool,
 }

@@ -44,12 +44,14 @@ impl Alarm {
 
     /// As [`Alarm::after`].
     pub(super) fn at(instant: Instant) -> Self {
-        Self { core: Core::current(), at: Cell::new(clock::from_instant(instant)), state: Cell::new(State::NotArmed) }
+        let core = Core::current();
+        let at = core.time_at(instant);
+        Self { core, at: Cell::new(at), state: Cell::new(State::NotArmed) }
     }
 
     /// Sets the alarm to another time, also if it has rung.
     pub(super) fn set_at(&self, instant: Instant) {
-        self.set(clock::from_instant(instant));
+        self.set(self.core.time_at(instant));
     }
 
     /// Sets the alarm to no time.

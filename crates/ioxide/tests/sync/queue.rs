@@ -98,6 +98,17 @@ fn who_waits_for_an_item_is_told_of_the_shutdown() {
 }
 
 #[test]
+fn an_item_that_is_given_up_after_the_shutdown_goes_to_another_who_waited() {
+    let queue = Queue::new();
+    let (granted, waiting) = (by_hand(queue.get()).assert_pending(), by_hand(queue.get()).assert_pending());
+    queue.put_nowait(1).unwrap();
+    queue.shutdown();
+    drop(granted);
+    assert_eq!(waiting.assert_ready(), Ok(1));
+    assert_eq!(queue.get_nowait(), Err(GetNowaitError::ShutDown));
+}
+
+#[test]
 fn a_put_that_was_woken_before_the_shutdown_is_refused() {
     let queue = Queue::bounded(1);
     queue.put_nowait(1).unwrap();

@@ -207,8 +207,9 @@ impl<S: Store> QueueOf<S> {
     /// ```
     pub async fn get(&self) -> Result<S::Item, ShutDown> {
         loop {
-            if !self.items.acquire_at_once() {
-                self.items.acquire().await.map_err(|Closed| ShutDown(()))?;
+            // Who is sent away by a shutdown takes what somebody else has given up since.
+            if !self.items.acquire_at_once() && self.items.acquire().await == Err(Closed) && !self.items.try_acquire() {
+                return Err(ShutDown(()));
             }
             match self.take() {
                 Ok(item) => return Ok(item),
