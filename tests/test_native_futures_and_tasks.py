@@ -388,6 +388,7 @@ import asyncio
 
 async def main():
     before = asyncio.current_task(), asyncio.get_running_loop()
+    before[1].slow_callback_duration = 100  # in development mode that is reported
     import ioxide
     assert (asyncio.current_task(), asyncio.get_running_loop()) == before
     await asyncio.sleep(0)

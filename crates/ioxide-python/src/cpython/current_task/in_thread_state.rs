@@ -1,6 +1,7 @@
 //! From Python 3.14 on: a place in the thread's state, beside the one that names the running loop. Only functions of
-//! asyncio's reach them; a call of one per step of a task costs a tenth of the step. So the places are looked for when the
-//! module is imported, by what these functions change. If they aren't found, the functions are called.
+//! asyncio's reach them, and a call of one takes some seventy instructions at each step of a task. So the places are
+//! looked for when the module is imported, by what these functions change. If they aren't found, the functions are
+//! called.
 
 use std::ptr;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -9,6 +10,7 @@ use pyo3::prelude::*;
 
 use crate::cpython::asyncio;
 use crate::cpython::interpreter_structure::{replace_word, thread_state, word};
+use crate::cpython::ownership;
 
 /// How many words from the start of a thread's state there is the running loop. Zero as long as that isn't known.
 static PLACE_OF_LOOP: AtomicUsize = AtomicUsize::new(0);
@@ -84,8 +86,8 @@ pub fn find(py: Python<'_>) {
     let _ = look(py);
 }
 
-/// Where the current task of `event_loop` is, if that loop is the one that runs here. If it isn't, asyncio's function has
-/// an exception for it.
+/// Where the current task of `event_loop` is, if that loop is the one that runs here. If it isn't, asyncio's function
+/// has an exception for it.
 fn place_of_task_of(event_loop: &Bound<'_, PyAny>) -> Option<usize> {
     let place_of_loop = PLACE_OF_LOOP.load(Ordering::Relaxed);
     if place_of_loop == 0 {
@@ -99,7 +101,8 @@ fn place_of_task_of(event_loop: &Bound<'_, PyAny>) -> Option<usize> {
 /// Puts `task` into its place, or nothing. Nothing of ours is borrowed when the task that was there goes.
 fn put(py: Python<'_>, place: usize, task: Option<Bound<'_, PyAny>>) {
     let task = task.map_or(ptr::null_mut(), Bound::into_ptr);
-    // SAFETY: `look` has seen that the task is there. The place owns a reference, as it did of the task before, or is null.
+    // SAFETY: `look` has seen that the task is there. The place owns a reference, as it did of the task before, or is
+    // null.
     let before = unsafe { replace_word(thread_state(py), place, task) };
     // SAFETY: the place owned that reference, and has given it up.
     drop(unsafe { Bound::from_owned_ptr_or_opt(py, before) });
@@ -109,25 +112,35 @@ fn swap<'py>(event_loop: &Bound<'py, PyAny>, task: &Bound<'py, PyAny>) -> PyResu
     asyncio::SWAP_CURRENT_TASK.get(event_loop.py())?.call1((event_loop, task))
 }
 
-/// Sees which words change with the running loop and the current task. The module may be imported by a task of a running
-/// loop: both are put back.
+/// Sees which words change with the running loop and the current task. The module may be imported by a task of a
+/// running loop: both are put back. Meanwhile nothing but C functions of asyncio's is called, so that no code of the
+/// program's sees the marks, or leaves them there.
 fn look(py: Python<'_>) -> PyResult<()> {
-    let set_running_loop = py.import("_asyncio")?.getattr("_set_running_loop")?;
-    let running = asyncio::GET_RUNNING_LOOP_OR_NONE.get(py)?.call0()?;
-    let (one, other) = (Marks::new(py)?, Marks::new(py)?);
-    let before = one.enter(&set_running_loop)?;
-    let first = one.places();
-    let entered = other.enter(&set_running_loop);
-    let second = other.places();
-    set_running_loop.call1((&one.event_loop,))?;
-    swap(&one.event_loop, &before)?;
+    let native = py.import("_asyncio")?;
+    let set_running_loop = native.getattr("_set_running_loop")?;
+    asyncio::SWAP_CURRENT_TASK.get(py)?;
+    let running = native.getattr("_get_running_loop")?.call0()?;
+    let places = places_that_change(&set_running_loop);
     set_running_loop.call1((running,))?;
-    entered?;
-    if let Some((place_of_loop, place_of_task)) = first.filter(|_| first == second) {
+    if let Some((place_of_loop, place_of_task)) = places? {
         PLACE_OF_TASK.store(place_of_task, Ordering::Relaxed);
         PLACE_OF_LOOP.store(place_of_loop, Ordering::Relaxed);
     }
     Ok(())
+}
+
+/// Makes marks the running loop and the current task, and sees where they are then. Puts the task back, not the loop.
+fn places_that_change(set_running_loop: &Bound<'_, PyAny>) -> PyResult<Option<(usize, usize)>> {
+    let py = set_running_loop.py();
+    let (one, other) = (Marks::new(py)?, Marks::new(py)?);
+    let before = one.enter(set_running_loop)?;
+    let first = one.places();
+    let entered = other.enter(set_running_loop);
+    let second = other.places();
+    set_running_loop.call1((&one.event_loop,))?;
+    swap(&one.event_loop, &before)?;
+    entered?;
+    Ok(first.filter(|_| first == second))
 }
 
 /// What is taken for a loop and a task while the places are looked for.
@@ -148,9 +161,10 @@ impl<'py> Marks<'py> {
         swap(&self.event_loop, &self.task)
     }
 
-    /// Where the thread's state names the two.
+    /// Where the thread's state names the two, if it owns a reference to the task, as [`put`] expects.
     fn places(&self) -> Option<(usize, usize)> {
-        Some((place_of(&self.event_loop)?, place_of(&self.task)?))
+        let places = (place_of(&self.event_loop)?, place_of(&self.task)?);
+        ownership::is_held_by(&self.task, 2).then_some(places)
     }
 }
 
