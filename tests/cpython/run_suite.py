@@ -6,10 +6,10 @@ The other loop is ioxide's, or the one that is named: `loop_under_test.py` says 
 may fail nothing that the stock loop passes, except what `exclusions.toml` lists with a reason. With --alone the stock
 loop isn't run, and is taken to pass everything.
 
-Each module runs in a process of its own with a time limit, beside another one if there are cores for two. A test that
-hangs or crashes the interpreter is named, and the rest of its module is run without it. What fails beside another
-module is run once more when nothing else runs, and is reported if it passes alone. A hang that passes alone is reported
-as well, and stays a hang: load doesn't make a test hang, a lost wake-up does. A crash stays a crash.
+Each module runs in a process of its own with a time limit, beside at most three others: they wait most of the time. A
+test that hangs or crashes the interpreter is named, and the rest of its module is run without it. What fails beside
+another module is run once more when nothing else runs, and is reported if it passes alone. A hang that passes alone is
+reported as well, and stays a hang: load doesn't make a test hang, a lost wake-up does. A crash stays a crash.
 """
 
 from __future__ import annotations
@@ -161,7 +161,7 @@ def options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Runs CPython's asyncio tests on two loops, and compares.")
     parser.add_argument("--loop", default="ioxide", help=f"one of {', '.join(KNOWN)}, or module:attribute")
     parser.add_argument("--alone", action="store_true", help="without asyncio's own loop beside it")
-    parser.add_argument("--jobs", type=int, default=min(os.cpu_count() or 1, 2), help="processes at a time")
+    parser.add_argument("--jobs", type=int, default=min(2 * (os.cpu_count() or 1), 4), help="processes at a time")
     parser.add_argument("--time-limit", type=float, default=TIME_LIMIT, help="seconds for a process of a module")
     parser.add_argument("--test-limit", type=float, default=TEST_LIMIT, help="seconds for a test, at least")
     parser.add_argument("--package", default="test.test_asyncio", help="the package of the tests")
