@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import array
 import asyncio
+import ctypes
 import mmap
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -324,5 +325,35 @@ def test_an_exception_in_buffer_updated_is_reported_and_loses_the_connection(
                 "protocol": protocol,
             }
             assert peer.recv(1) == b""
+
+    run(main())
+
+
+def test_a_buffer_of_ctypes_is_filled(run: Run) -> None:
+    async def main() -> None:
+        async with facing_a_socket(LendingProtocol) as (_, protocol, peer):
+            protocol.buffer = ctypes.create_string_buffer(64)
+            peer.send(b"some bytes")
+            assert await protocol.receives(10) == b"some bytes"
+
+    run(main())
+
+
+def test_the_protocol_that_get_buffer_has_set_is_told(run: Run) -> None:
+    class Replacing(LendingProtocol):
+        def get_buffer(self, sizehint: int) -> Any:
+            self.transport.set_protocol(other[0])
+            other[0].buffer = self.buffer
+            return self.buffer
+
+    other: list[LendingProtocol] = []
+
+    async def main() -> None:
+        async with facing_a_socket(Replacing) as (_, protocol, peer):
+            other.append(LendingProtocol())
+            peer.send(b"some bytes")
+            assert await other[0].receives(10) == b"some bytes"
+            assert "buffer_updated" not in protocol.calls
+            protocol.transport.set_protocol(protocol)
 
     run(main())

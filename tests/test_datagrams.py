@@ -320,6 +320,8 @@ def test_a_socket_that_was_closed_fails_to_send(run: Run) -> None:
 
 
 def test_a_loop_that_stops_goes_on_with_what_waits(loop: Loop, run: Run) -> None:
+    counts: list[int] = []
+
     class Stopping(RecordingEndpoint):
         def datagram_received(self, data: bytes, addr: Any) -> None:
             super().datagram_received(data, addr)
@@ -331,6 +333,8 @@ def test_a_loop_that_stops_goes_on_with_what_waits(loop: Loop, run: Run) -> None
             peer.sendto(b"%d" % number, transport.get_extra_info("sockname"))
         while len(protocol.received) < MANY:
             loop.run_forever()
+            counts.append(len(protocol.received))
+    assert counts == list(range(1, MANY + 1))
     assert protocol.data == [b"%d" % number for number in range(MANY)]
     transport.close()
     assert run(protocol.lost) is None

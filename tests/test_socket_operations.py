@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import socket
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
@@ -27,6 +28,13 @@ def pair() -> Iterator[Pair]:
 def test_receiving_nothing_does_not_wait(run: Run, loop: Loop, pair: Pair) -> None:
     assert run(loop.sock_recv(pair[0], 0)) == b""
     assert run(loop.sock_recv_into(pair[0], bytearray())) == 0
+
+
+def test_buffers_of_ctypes_are_filled_and_sent(run: Run, loop: Loop, pair: Pair) -> None:
+    room = ctypes.create_string_buffer(10)
+    run(loop.sock_sendall(pair[0], (ctypes.c_ubyte * 3)(1, 2, 3)))
+    assert run(loop.sock_recv_into(pair[1], room)) == 3
+    assert room.raw == b"\1\2\3" + bytes(7)
 
 
 def test_an_operation_whose_place_was_taken_receives_nothing(run: Run, loop: Loop, pair: Pair) -> None:

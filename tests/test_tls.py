@@ -14,6 +14,7 @@ import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
+import ioxide
 import pytest
 from recording_protocol import (
     RecordingProtocol,
@@ -195,6 +196,18 @@ def test_a_transport_tells_of_its_tls(run: Run, secured: Connect, client_context
             for wrong in ("text", None):
                 with pytest.raises(TypeError, match=r"^data: expecting a bytes-like instance, got (str|NoneType)$"):
                     client.transport.write(wrong)  # type: ignore[arg-type]
+
+    run(main())
+
+
+def test_the_transport_below_is_the_loops_own(run: Run, loop: asyncio.AbstractEventLoop, secured: Connect) -> None:
+    expected = "SocketTransport" if isinstance(loop, ioxide.Loop) else "_SelectorSocketTransport"
+
+    async def main() -> None:
+        async with secured() as ends:
+            for protocol in ends:
+                below = protocol.transport._ssl_protocol._transport  # type: ignore[attr-defined]
+                assert type(below).__name__ == expected
 
     run(main())
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import array
 import asyncio
+import ctypes
 import logging
 import socket
 import sys
@@ -54,6 +55,47 @@ def test_a_view_of_wider_items_is_sent_byte_for_byte(run: Run) -> None:
         async with facing_a_socket(RecordingProtocol) as (transport, _, peer):
             transport.write(memoryview(numbers))
             assert peer.recv(1000) == numbers.tobytes()
+
+    run(main())
+
+
+@pytest.mark.parametrize("buffered", [False, True], ids=["at once", "buffered"])
+def test_arrays_of_ctypes_are_sent_byte_for_byte(run: Run, buffered: bool) -> None:
+    numbers = (ctypes.c_ubyte * 3)(1, 2, 3)
+
+    async def main() -> None:
+        async with facing_a_socket(RecordingProtocol) as (transport, _, peer):
+            sent = fill(transport) if buffered else 0
+            transport.write(memoryview(numbers))
+            transport.writelines([b"", memoryview(numbers)])
+            transport.close()
+            received = await drained(peer)
+            assert received[sent:] == bytes(numbers) * 2
+
+    run(main())
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="before 3.12 asyncio copies what it can't send at once")
+def test_a_view_can_be_released_before_it_is_sent(run: Run) -> None:
+    async def main() -> None:
+        async with facing_a_socket(RecordingProtocol) as (transport, _, peer):
+            with memoryview(TOO_MUCH) as view:
+                transport.write(view)
+            assert transport.get_write_buffer_size() > 0
+            with memoryview(b"lines") as view:
+                transport.writelines([view])
+            transport.close()
+            assert await drained(peer) == TOO_MUCH + b"lines"
+
+    run(main())
+
+
+def test_hundreds_of_pieces_go_to_the_kernel_at_once(run: Run) -> None:
+    async def main() -> None:
+        async with facing_a_socket(RecordingProtocol) as (transport, _, peer):
+            transport.writelines([b"x"] * 500)
+            assert transport.get_write_buffer_size() == 0
+            assert peer.recv(1000) == b"x" * 500
 
     run(main())
 

@@ -25,6 +25,7 @@ from asyncio import (
     futures,
     locks,
     selector_events,
+    sslproto,
     streams,
     subprocess,
     tasks,
@@ -51,6 +52,7 @@ __all__ = [
     "DefaultEventLoopPolicy",
     "Event",
     "FlowControlMixin",
+    "SSLProtocol",
     "SelectorDatagramTransport",
     "SelectorEventLoop",
     "SocketTransport",
@@ -103,6 +105,7 @@ StreamReaderProtocol: Any = streams.StreamReaderProtocol
 StreamWriter: Any = streams.StreamWriter
 SubprocessStreamProtocol: Any = subprocess.SubprocessStreamProtocol
 SelectorDatagramTransport: Any = selector_events._SelectorDatagramTransport  # type: ignore[attr-defined]
+SSLProtocol: Any = sslproto.SSLProtocol
 UnixReadPipeTransport: Any = unix_events._UnixReadPipeTransport  # type: ignore[attr-defined]
 UnixWritePipeTransport: Any = unix_events._UnixWritePipeTransport  # type: ignore[attr-defined]
 UnixSubprocessTransport: Any = unix_events._UnixSubprocessTransport  # type: ignore[attr-defined]

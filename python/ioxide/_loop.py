@@ -16,12 +16,14 @@ import sys
 import time
 import warnings
 import weakref
+from asyncio import constants
 from collections.abc import Callable
 from typing import IO, Any
 
 from ioxide._child_watcher import CAN_WATCH, ChildWatcher
 from ioxide._cpython import (
     SelectorEventLoop,
+    SSLProtocol,
     UnixSubprocessTransport,
     child_watcher_of_the_program,
     coroutine_debug_mode,
@@ -201,6 +203,35 @@ class Loop(EventLoop, SelectorEventLoop):
 
     def _add_callback_signalsafe(self, handle: asyncio.Handle) -> None:
         self.call_soon_threadsafe(_run_unless_cancelled, handle)
+
+    def _make_ssl_transport(
+        self,
+        rawsock: socket.socket,
+        protocol: Any,
+        sslcontext: Any,
+        waiter: Any = None,
+        *,
+        server_side: bool = False,
+        server_hostname: str | None = None,
+        extra: Any = None,
+        server: Any = None,
+        ssl_handshake_timeout: float | None = constants.SSL_HANDSHAKE_TIMEOUT,
+        ssl_shutdown_timeout: float | None = constants.SSL_SHUTDOWN_TIMEOUT,
+        context: Any = None,
+    ) -> Any:
+        """Put TLS, as asyncio has it, on a native transport. Returns the transport for what isn't encrypted."""
+        ssl_protocol = SSLProtocol(
+            self,
+            protocol,
+            sslcontext,
+            waiter,
+            server_side,
+            server_hostname,
+            ssl_handshake_timeout=ssl_handshake_timeout,
+            ssl_shutdown_timeout=ssl_shutdown_timeout,
+        )
+        self._make_socket_transport(rawsock, ssl_protocol, extra=extra, server=server, context=context)
+        return ssl_protocol._app_transport
 
     def _make_datagram_transport(
         self, sock: socket.socket, protocol: Any, address: Any = None, waiter: Any = None, extra: Any = None

@@ -1,6 +1,6 @@
 //! The buffer protocol: reading from bytes-like objects and writing into them, without a copy.
 
-use pyo3::buffer::PyBuffer;
+use pyo3::buffer::PyUntypedBuffer;
 use pyo3::exceptions::{PyBufferError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyByteArray, PyBytes, PyMemoryView};
@@ -10,7 +10,7 @@ pub enum Contiguous {
     /// `bytes` itself, which never changes.
     Bytes(Py<PyBytes>),
     /// Anything else, whose exporter keeps the memory in place.
-    Buffer(PyBuffer<u8>),
+    Buffer(PyUntypedBuffer),
 }
 
 impl Contiguous {
@@ -48,7 +48,7 @@ impl Contiguous {
 }
 
 /// A writable bytes-like object whose memory stays where it is for as long as this lives.
-pub struct Writable(PyBuffer<u8>);
+pub struct Writable(PyUntypedBuffer);
 
 impl Writable {
     /// Takes hold of a bytes-like object's memory in order to write to it.
@@ -87,15 +87,17 @@ pub fn is_bytes_like(data: &Bound<'_, PyAny>) -> bool {
 }
 
 /// Exports an object's memory, whatever its items are: they are looked at as bytes, as the socket module does.
-fn contiguous_bytes(object: &Bound<'_, PyAny>) -> PyResult<PyBuffer<u8>> {
-    let buffer = match PyBuffer::<u8>::get(object) {
-        Ok(buffer) => buffer,
-        // Items other than bytes: `memoryview` casts what is contiguous and says what is wrong with what isn't.
-        Err(error) if error.is_instance_of::<PyBufferError>(object.py()) => {
-            let view = PyMemoryView::from(object)?;
-            PyBuffer::<u8>::get(&view.call_method1("cast", ("B",))?)?
+fn contiguous_bytes(object: &Bound<'_, PyAny>) -> PyResult<PyUntypedBuffer> {
+    // The memory behind a view is exported, not the view: its owner may release it meanwhile.
+    let behind_a_view = || PyUntypedBuffer::get(PyMemoryView::from(object)?.as_any());
+    let buffer = if object.is_instance_of::<PyMemoryView>() {
+        behind_a_view()?
+    } else {
+        match PyUntypedBuffer::get(object) {
+            // The exporter doesn't tell its strides, as ctypes doesn't. A view knows them.
+            Err(error) if error.is_instance_of::<PyBufferError>(object.py()) => behind_a_view()?,
+            result => result?,
         }
-        Err(error) => return Err(error),
     };
     if !buffer.is_c_contiguous() {
         return Err(PyBufferError::new_err("memoryview: underlying buffer is not C-contiguous"));

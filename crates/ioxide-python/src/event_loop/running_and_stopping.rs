@@ -15,6 +15,11 @@ use super::watched::Watched;
 use crate::cpython::thread;
 
 impl EventLoop {
+    /// Whether the turn that is under way is the last one.
+    pub fn is_told_to_stop(&self) -> bool {
+        self.is_stopping.load(Ordering::Relaxed)
+    }
+
     /// Drops everything that the loop holds. Nothing is borrowed while the objects go.
     pub(super) fn let_go(&self, py: Python<'_>) {
         self.detach_guests(py);

@@ -52,11 +52,12 @@ impl DatagramMethods {
         slf.call_method1(pyo3::intern!(py, "_fatal_error"), (errors::exception(py, error), message)).map(drop)
     }
 
-    /// Whether the next datagram may be delivered in the same turn: the transport still reads, and nothing that could
-    /// change that is about to run.
+    /// Whether the next datagram may be delivered in the same turn: the transport still reads, nothing that could change
+    /// that is about to run, and the loop goes on.
     fn may_go_on(slf: &Bound<'_, Self>, event_loop: &EventLoop, fd: RawFd, scheduled: usize) -> PyResult<bool> {
         let py = slf.py();
         Ok(event_loop.scheduled(py) == scheduled
+            && !event_loop.is_told_to_stop()
             && event_loop.is_watched(py, fd, Direction::Read)
             && !slf.getattr(pyo3::intern!(py, "_closing"))?.is_truthy()?
             && Self::fd(slf)? == fd)

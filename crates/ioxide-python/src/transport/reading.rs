@@ -80,7 +80,9 @@ impl SocketTransport {
         match received {
             Ok(0) => Self::received_eof(slf),
             Ok(count) => {
-                let called = protocol.call_method1(pyo3::intern!(py, "buffer_updated"), (count,));
+                // `get_buffer` may have put another in its place.
+                let Some(protocol) = transport.protocol(py) else { return Ok(()) };
+                let called = protocol.bind(py).call_method1(pyo3::intern!(py, "buffer_updated"), (count,));
                 Self::fail_if_raised(slf, called, "Fatal error: protocol.buffer_updated() call failed.")
             }
             Err(Errno::AGAIN | Errno::INTR) => Ok(()),

@@ -12,8 +12,8 @@ use rustix::net::{SendAncillaryBuffer, SendFlags};
 
 use crate::cpython::buffer::Contiguous;
 
-/// How many pieces go to the kernel in one call. It takes up to 1024; beyond some dozens it makes no difference.
-const MAX_PIECES: usize = 64;
+/// How many pieces go to the kernel in one call: as many as it takes (`IOV_MAX`), and as asyncio gives it.
+const MAX_PIECES: usize = 1024;
 
 /// Pieces of data in the order in which they are to be sent.
 pub struct WriteBuffer {
