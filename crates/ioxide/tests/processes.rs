@@ -78,12 +78,12 @@ fn a_piped_input_that_nobody_writes_to_ends_before_the_status_is_waited_for() {
 fn without_a_loop_no_program_is_started() {
     let directory = tempfile::tempdir().unwrap();
     let trace = directory.path().join("started");
-    let mut command = Command::new("touch");
+    let mut command = shell(r#"echo started >> "$0""#);
     command.arg(&trace);
     assert!(catch_unwind(AssertUnwindSafe(|| command.spawn())).is_err());
-    // The command itself is right: so it would have left a trace, by the time that its sibling has left one.
+    // By the time that its sibling has left a trace, so would it have.
     assert!(run(async { command.status().await }).unwrap().unwrap().success());
-    assert!(trace.exists());
+    assert_eq!(std::fs::read_to_string(trace).unwrap(), "started\n");
 }
 
 #[test]

@@ -39,8 +39,8 @@ impl Permits {
         free > 0
     }
 
-    /// Takes a free permit, if there is one and nobody is in line, not even one who was granted a permit and hasn't run yet.
-    /// That is how it mostly is: who asks this first doesn't even make what [`Permits::acquire`] waits with.
+    /// Takes a free permit, if there is one and nobody is in line, not even one who was granted a permit and hasn't run
+    /// yet. That is how it mostly is: who asks this first doesn't even make what [`Permits::acquire`] waits with.
     #[must_use]
     pub(super) fn acquire_at_once(&self) -> bool {
         self.wait_list.is_empty() && self.try_acquire()
