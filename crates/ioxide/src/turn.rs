@@ -9,7 +9,7 @@
 use std::io;
 
 use crate::clock::Nanoseconds;
-use crate::reactor::{Event, Events, Reactor};
+use crate::reactor::{Events, Reactor};
 use crate::schedule::{Poll, Schedule, Skip};
 
 /// What a loop is made of, and what it runs.
@@ -65,8 +65,8 @@ pub trait Driver {
     /// signal makes it one.
     fn poll(&self, events: &mut Events, timeout: Option<Nanoseconds>) -> Result<(), Self::Error>;
 
-    /// Queues whatever waits for `event`.
-    fn dispatch(&self, event: Event);
+    /// Queues whatever waits for `events`.
+    fn dispatch(&self, events: &Events);
 
     /// Runs one item.
     ///
@@ -121,9 +121,7 @@ fn poll<D: Driver>(driver: &D, events: &mut Events) -> Result<Option<Nanoseconds
             wait(driver, events, timeout)?;
         }
     }
-    for event in events.iter() {
-        driver.dispatch(event);
-    }
+    driver.dispatch(events);
     events.clear();
     driver.with_schedule(Schedule::polled);
     Ok(None)

@@ -165,3 +165,25 @@ fn a_child_is_killed_with_its_task_if_that_was_asked_for() {
     })
     .unwrap();
 }
+
+#[test]
+fn a_child_that_outlives_its_loop_is_waited_for_as_the_next_one_starts() {
+    let left_behind = run(async {
+        let mut killed = shell("read line").stdin(Stdio::piped()).kill_on_drop(true).spawn().unwrap();
+        let _input_that_does_not_end = killed.stdin.take();
+        let id = killed.id();
+        drop(spawn(async move { killed.wait().await }));
+        let mut going_on = shell("read line").stdin(Stdio::piped()).spawn().unwrap();
+        let stdin = going_on.stdin.take().unwrap();
+        (id, going_on.id(), rustix::io::fcntl_dupfd_cloexec(&stdin, 0).unwrap())
+    });
+    let (killed, going_on, stdin) = left_behind.unwrap();
+    assert!(exists(going_on));
+    drop(stdin);
+    run(async {
+        while exists(killed) || exists(going_on) {
+            shell("true").status().await.unwrap();
+        }
+    })
+    .unwrap();
+}

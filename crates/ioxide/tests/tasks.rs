@@ -227,14 +227,29 @@ fn a_cancelled_task_takes_no_step_though_it_was_woken_before() {
     assert_eq!((result.unwrap(), steps.get()), (Err(Cancelled), 1));
 }
 
+struct PanicsWhenDropped;
+
+impl Drop for PanicsWhenDropped {
+    fn drop(&mut self) {
+        panic!("in a drop");
+    }
+}
+
+#[test]
+fn a_result_that_nobody_takes_may_panic_as_it_is_dropped() {
+    let others = run(async {
+        drop(spawn(async { PanicsWhenDropped }));
+        let dropped_when_done = spawn(async { PanicsWhenDropped });
+        let other = spawn(async { 42 }).await;
+        assert!(dropped_when_done.is_done());
+        drop(dropped_when_done);
+        other
+    });
+    assert_eq!(others.unwrap(), Ok(42));
+}
+
 #[test]
 fn a_panic_of_a_future_as_it_is_dropped_ends_with_its_task() {
-    struct PanicsWhenDropped;
-    impl Drop for PanicsWhenDropped {
-        fn drop(&mut self) {
-            panic!("in a drop");
-        }
-    }
     let result = run(async {
         let task = spawn(async {
             let _panics = PanicsWhenDropped;

@@ -3,9 +3,10 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::cell::{Cell, RefCell};
-use std::future::Future;
+use std::future::{Future, pending};
 use std::io;
 use std::net::Shutdown;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -14,7 +15,7 @@ use std::time::Duration;
 
 use futures_util::{AsyncReadExt, AsyncWriteExt};
 use ioxide::net::{TcpListener, TcpStream};
-use ioxide::{Task, run, spawn, timeout, yield_now};
+use ioxide::{EventLoop, Task, run, spawn, timeout, yield_now};
 use rustix::net::SendFlags;
 
 /// After which a test has hung.
@@ -317,4 +318,45 @@ fn a_connection_of_the_standard_librarys_can_be_taken_over() {
         assert_eq!(client.read(&mut [0; 2]).await.unwrap(), 1);
     })
     .unwrap();
+}
+
+#[test]
+fn a_stream_that_is_awaited_while_its_loop_does_not_run_is_an_error() {
+    let event_loop = EventLoop::new().unwrap();
+    let (client, server) = event_loop.run(connected()).unwrap();
+    let error = run(async { timeout(PATIENCE, server.read(&mut [0])).await.unwrap().unwrap_err() }).unwrap();
+    assert!(error.to_string().contains("another event loop"), "{error}");
+    // In its own loop it goes on.
+    let read = event_loop.run(async {
+        client.write_all(b"x").await.unwrap();
+        server.read(&mut [0]).await.unwrap()
+    });
+    assert_eq!(read.unwrap(), 1);
+}
+
+#[test]
+fn a_waker_that_panics_takes_no_event_from_the_others() {
+    struct Panics;
+    impl Wake for Panics {
+        fn wake(self: Arc<Self>) {
+            panic!("a panic on purpose");
+        }
+    }
+    let event_loop = EventLoop::new().unwrap();
+    let ((near, far), (other_near, other_far)) =
+        event_loop.run(async { (connected().await, connected().await) }).unwrap();
+    let mut buffer = [0];
+    let mut read = pin!(far.read(&mut buffer));
+    let reader = event_loop.run(async {
+        let panics = Waker::from(Arc::new(Panics));
+        assert!(read.as_mut().poll(&mut Context::from_waker(&panics)).is_pending());
+        let reader = spawn(async move { other_far.read(&mut [0]).await.unwrap() });
+        yield_now().await;
+        // Both are there when the loop polls.
+        near.write_all(b"x").await.unwrap();
+        other_near.write_all(b"x").await.unwrap();
+        Some(reader)
+    });
+    catch_unwind(AssertUnwindSafe(|| event_loop.run(pending::<()>()))).unwrap_err();
+    assert_eq!(event_loop.run(async { timeout(PATIENCE, reader.unwrap().unwrap()).await }).unwrap(), Ok(Ok(1)));
 }

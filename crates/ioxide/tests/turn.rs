@@ -10,7 +10,7 @@ use std::os::unix::net::UnixStream;
 use std::rc::Rc;
 
 use ioxide::clock::{self, Nanoseconds, SECOND};
-use ioxide::{Driver, Event, Events, Interest, Mailbox, Reactor, Schedule, turn};
+use ioxide::{Driver, Events, Interest, Mailbox, Reactor, Schedule, turn};
 
 type Callback = Box<dyn FnOnce(&Rc<Loop>) -> Result<(), &'static str>>;
 
@@ -133,13 +133,15 @@ impl Driver for Handle {
         }
     }
 
-    fn dispatch(&self, event: Event) {
-        let watcher = self.0.watchers.borrow().get(&event.token).cloned();
-        if let Some(watcher) = watcher {
-            self.0.call_soon(move |event_loop| {
-                watcher(event_loop);
-                Ok(())
-            });
+    fn dispatch(&self, events: &Events) {
+        for event in events.iter() {
+            let watcher = self.0.watchers.borrow().get(&event.token).cloned();
+            if let Some(watcher) = watcher {
+                self.0.call_soon(move |event_loop| {
+                    watcher(event_loop);
+                    Ok(())
+                });
+            }
         }
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use ioxide::clock::{self, Nanoseconds, SECOND};
-use ioxide::{Driver, Event, Events, Reactor, Schedule};
+use ioxide::{Driver, Events, Reactor, Schedule};
 use pyo3::prelude::*;
 
 use super::EventLoop;
@@ -187,8 +187,10 @@ impl Driver for LoopDriver<'_, '_> {
         }
     }
 
-    fn dispatch(&self, event: Event) {
-        self.event_loop.get().dispatch(self.event_loop.py(), event);
+    fn dispatch(&self, events: &Events) {
+        for event in events.iter() {
+            self.event_loop.get().dispatch(self.event_loop.py(), event);
+        }
     }
 
     fn run(&self, item: Item) -> PyResult<()> {

@@ -7,7 +7,7 @@ use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 
 use ioxide::clock::{self, Nanoseconds, SECOND};
-use ioxide::{Driver, Event, Events, Interest, Reactor, Schedule, turn};
+use ioxide::{Driver, Events, Interest, Reactor, Schedule, turn};
 
 use super::{Repetition, Scenario};
 
@@ -85,8 +85,9 @@ impl Driver for Counting {
         Ok(())
     }
 
-    fn dispatch(&self, event: Event) {
-        self.schedule.borrow_mut().ready.push(event.token);
+    fn dispatch(&self, events: &Events) {
+        let mut schedule = self.schedule.borrow_mut();
+        events.iter().for_each(|event| schedule.ready.push(event.token));
     }
 
     fn run(&self, item: u64) -> Result<(), Infallible> {

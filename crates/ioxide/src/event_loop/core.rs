@@ -6,7 +6,7 @@
 //! No waker is woken, and nothing of a program's is dropped, while anything in here is borrowed: either may run code
 //! that comes back.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -53,6 +53,8 @@ pub(crate) struct Core {
     tasks: RefCell<Slab<LiveTask>>,
     blocking_pool: BlockingPool,
     clock: Clock,
+    /// It runs, or another loop drives it: what waits for its reactor or its timers doesn't wait for ever.
+    is_driven: Cell<bool>,
 }
 
 /// Names a task that isn't done.
@@ -88,6 +90,7 @@ impl Core {
             tasks: RefCell::default(),
             blocking_pool: BlockingPool::new(),
             clock,
+            is_driven: Cell::new(false),
         }))
     }
 
@@ -109,6 +112,7 @@ impl Core {
             Some(_) => Err(io::Error::other("an event loop is running on this thread already")),
             running => {
                 *running = Some(Rc::clone(self));
+                self.is_driven.set(true);
                 Ok(Entered)
             }
         });
@@ -120,6 +124,16 @@ impl Core {
         // On a thread that is ending none runs, nor does this.
         let outer = RUNNING.try_with(|running| running.replace(Some(Rc::clone(self))));
         InPlace { outer: outer.ok().flatten() }
+    }
+
+    /// Another loop drives this one from now on, or doesn't any more.
+    pub(super) fn set_driven(&self, is_driven: bool) {
+        self.is_driven.set(is_driven);
+    }
+
+    /// Whether what waits for this loop can be woken by it.
+    pub(crate) fn is_driven(&self) -> bool {
+        self.is_driven.get()
     }
 
     pub(crate) fn remote(&self) -> &Arc<Remote> {
@@ -232,8 +246,10 @@ pub(super) struct Entered;
 impl Drop for Entered {
     fn drop(&mut self) {
         // A loop that was entered by what ends the thread has left already.
-        let left = RUNNING.try_with(RefCell::take);
-        drop(left);
+        let left = RUNNING.try_with(RefCell::take).ok().flatten();
+        if let Some(core) = left {
+            core.is_driven.set(false);
+        }
     }
 }
 

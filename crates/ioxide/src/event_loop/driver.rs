@@ -10,7 +10,7 @@ use std::task::{Context, Poll, Wake, Waker};
 
 use super::core::{Core, Item, Remote};
 use crate::clock::Nanoseconds;
-use crate::reactor::{Event, Events, Reactor};
+use crate::reactor::{Events, Reactor};
 use crate::schedule::Schedule;
 use crate::turn::{Driver, is_interruption, turn};
 
@@ -120,8 +120,8 @@ impl<F: Future> Driver for Running<'_, F> {
         }
     }
 
-    fn dispatch(&self, event: Event) {
-        self.core.sources.dispatch(event);
+    fn dispatch(&self, events: &Events) {
+        self.core.sources.dispatch(events);
     }
 
     fn run(&self, item: Item) -> io::Result<()> {

@@ -73,6 +73,7 @@ impl Guest {
     pub fn new(clock: impl Fn() -> Nanoseconds + 'static) -> io::Result<Self> {
         let core = Core::with_clock(Clock::new(clock))?;
         core.reactor.waker().stay_asleep();
+        core.set_driven(true);
         Ok(Self { core, events: Cell::new(Some(Events::new())) })
     }
 
@@ -147,9 +148,7 @@ impl Guest {
             Err(error) if !is_interruption(&error) => return Err(error),
             _ => {}
         }
-        for event in events.iter() {
-            self.core.sources.dispatch(event);
-        }
+        self.core.sources.dispatch(&events);
         self.events.set(Some(events));
         Ok(())
     }
@@ -173,6 +172,7 @@ impl Drop for Guest {
     fn drop(&mut self) {
         let _entered = self.enter();
         self.core.close();
+        self.core.set_driven(false);
     }
 }
 

@@ -17,13 +17,14 @@ use std::collections::BTreeMap;
 use std::future::poll_fn;
 use std::io;
 use std::os::fd::AsFd;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
 use slab::Slab;
 
 use super::core::Core;
-use crate::reactor::Event;
+use crate::reactor::{Event, Events};
 
 /// Which way bytes go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,22 +100,40 @@ impl Sources {
         self.slab.borrow().is_empty()
     }
 
-    /// Tells those who wait that a descriptor is ready.
-    pub(super) fn dispatch(&self, event: Event) {
+    /// Tells those who wait which descriptors are ready.
+    ///
+    /// # Panics
+    /// With what a waker panics with, the last one if several do; the others were woken by then.
+    pub(super) fn dispatch(&self, events: &Events) {
+        let mut panic = None;
+        let mut wake = |waker: Waker| {
+            if let Err(payload) = catch_unwind(AssertUnwindSafe(|| waker.wake())) {
+                panic = Some(payload);
+            }
+        };
+        for event in events.iter() {
+            self.dispatch_one(event, &mut wake);
+        }
+        if let Some(panic) = panic {
+            resume_unwind(panic);
+        }
+    }
+
+    fn dispatch_one(&self, event: Event, wake: &mut impl FnMut(Waker)) {
         let Ok(token) = usize::try_from(event.token) else { return };
         // One that was forgotten since the poll has no entry, or lends it to another, who then tries once in vain.
         let Some(readiness) = self.slab.borrow().get(token).cloned() else { return };
         if event.ready.readable {
-            readiness.read.report(event.is_ending);
+            readiness.read.report(event.is_ending, wake);
         }
         if event.ready.writable {
-            readiness.write.report(event.is_ending);
+            readiness.write.report(event.is_ending, wake);
         }
     }
 }
 
 impl Waiters {
-    fn report(&self, is_ending: bool) {
+    fn report(&self, is_ending: bool, wake: &mut impl FnMut(Waker)) {
         self.is_ready.set(true);
         if is_ending {
             self.is_ending.set(true);
@@ -125,9 +144,9 @@ impl Waiters {
         let others = (!line.others.is_empty()).then(|| std::mem::take(&mut line.others));
         drop(line);
         if let Some((_, waker)) = first {
-            waker.wake();
+            wake(waker);
         }
-        others.into_iter().flat_map(BTreeMap::into_values).for_each(Waker::wake);
+        others.into_iter().flat_map(BTreeMap::into_values).for_each(wake);
     }
 
     fn poll_ready(&self, ticket: &mut Ticket, context: &Context<'_>) -> Poll<()> {
@@ -257,6 +276,9 @@ impl<T: AsFd> Registration<T> {
 
     /// Tries `operation` as often as the descriptor is reported ready, until it doesn't say that it would block.
     ///
+    /// # Errors
+    /// Those of `operation`, and one if it would have to wait for a report while nothing drives the loop that reports.
+    ///
     /// # Cancel safety
     /// What was done is reported: who gives this up has done nothing.
     pub(crate) async fn io<R>(
@@ -292,6 +314,9 @@ impl<T: AsFd> Registration<T> {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 result => return Poll::Ready(result),
             }
+        }
+        if !self.core.is_driven() {
+            return Poll::Ready(Err(io::Error::other("it belongs to another event loop, which isn't running")));
         }
         Poll::Pending
     }

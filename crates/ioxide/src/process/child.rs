@@ -7,15 +7,15 @@ use std::process::{ExitStatus, Output};
 use futures_util::FutureExt;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
+use super::orphans;
 use super::pipes::{ChildStderr, ChildStdin, ChildStdout};
 use crate::combinators::try_gather;
-use crate::event_loop::{Core, Direction, Registration};
-use crate::task::spawn;
+use crate::event_loop::{Direction, Registration};
 
 /// A child process.
 ///
 /// To drop it leaves the child running, unless [`Command::kill_on_drop`](super::Command::kill_on_drop) says otherwise;
-/// its end is then noticed by the loop, for as long as that runs.
+/// its end is then noticed by the loop, for as long as that runs, and after that as the next child is started.
 #[derive(Debug)]
 pub struct Child {
     /// The child's input, if it is a pipe. Who is done with it drops it.
@@ -31,8 +31,8 @@ pub struct Child {
 
 /// The child, and the descriptor that becomes readable at its end.
 #[derive(Debug)]
-struct Process {
-    child: std::process::Child,
+pub(super) struct Process {
+    pub(super) child: std::process::Child,
     end: Registration<OwnedFd>,
     status: Option<ExitStatus>,
 }
@@ -159,7 +159,7 @@ impl Child {
 }
 
 impl Process {
-    async fn wait(&mut self) -> io::Result<ExitStatus> {
+    pub(super) async fn wait(&mut self) -> io::Result<ExitStatus> {
         if let Some(status) = self.status {
             return Ok(status);
         }
@@ -170,7 +170,7 @@ impl Process {
         Ok(status)
     }
 
-    fn try_wait(&mut self) -> io::Result<Option<ExitStatus>> {
+    pub(super) fn try_wait(&mut self) -> io::Result<Option<ExitStatus>> {
         self.status = self.child.try_wait()?;
         Ok(self.status)
     }
@@ -183,10 +183,7 @@ impl Drop for Child {
             // One that has ended meanwhile, or that may not be killed, is waited for all the same.
             let _ = process.child.kill();
         }
-        // Without a loop nobody can wait; the child stays a zombie until this process ends.
-        if matches!(process.try_wait(), Ok(None)) && Core::try_current().is_some() {
-            drop(spawn(async move { process.wait().await }));
-        }
+        orphans::adopt(process);
     }
 }
 

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::{ExitStatus, Output, Stdio};
 
 use super::child::Child;
+use super::orphans;
 use crate::event_loop::Core;
 
 /// A program to start, with its arguments, environment, directory and streams. What isn't offered here is set on `std`'s
@@ -125,6 +126,7 @@ impl Command {
     pub fn spawn(&mut self) -> io::Result<Child> {
         // Without a loop nobody could wait for the program: that is told before it runs.
         let _loop = Core::current();
+        orphans::reap();
         Child::new(self.command.spawn()?, self.kill_on_drop)
     }
 

@@ -5,6 +5,7 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use super::contained::Contained;
 use crate::event_loop::Core;
 
 /// Runs `job` on a thread beside the loop's: asyncio's `to_thread`. It is for what blocks and has no asynchronous form.
@@ -32,7 +33,9 @@ where
     T: Send + 'static,
 {
     // A future that is done at its first poll: it is never woken, and so never scheduled again.
-    let (step, result) = async_task::Builder::new().propagate_panic(true).spawn(|()| async move { job() }, drop);
+    let job = Contained::new(job);
+    let run = async move { Contained::new(job.into_inner()()) };
+    let (step, result) = async_task::Builder::new().propagate_panic(true).spawn(|()| run, drop);
     let started = Core::current().blocking_pool().spawn(move || {
         step.run();
     });
@@ -52,7 +55,7 @@ pub struct Blocking<T> {
 
 #[derive(Debug)]
 enum State<T> {
-    Running(async_task::FallibleTask<T>),
+    Running(async_task::FallibleTask<Contained<T>>),
     Refused(io::Error),
     Taken,
 }
@@ -64,6 +67,7 @@ impl<T> Future for Blocking<T> {
         if let State::Running(result) = &mut self.state {
             let result = std::task::ready!(Pin::new(result).poll(context));
             self.state = State::Taken;
+            let result = result.map(Contained::into_inner);
             return Poll::Ready(result.ok_or_else(|| io::Error::other("the job was dropped before it ran")));
         }
         match std::mem::replace(&mut self.state, State::Taken) {

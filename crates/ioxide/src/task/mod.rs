@@ -4,6 +4,7 @@
 //! share. A waker may be used on any thread; the future is polled and dropped on the loop's.
 
 mod blocking;
+mod contained;
 mod group;
 mod spawning;
 mod yielding;
@@ -16,6 +17,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
+use self::contained::Contained;
 use crate::event_loop::{Core, TaskKey};
 
 pub use blocking::{Blocking, spawn_blocking};
@@ -53,7 +55,7 @@ pub struct Task<T> {
 }
 
 /// The future of a task may end itself as cancelled, by `None`: the inner one. The outer one is the cell's.
-type Cell<T> = async_task::FallibleTask<Option<T>, TaskKey>;
+type Cell<T> = async_task::FallibleTask<Contained<Option<T>>, TaskKey>;
 
 enum State<T> {
     Running(Cell<T>),
@@ -117,7 +119,7 @@ impl<T> Future for Task<T> {
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let state = &mut self.get_mut().state;
         let result = match state {
-            State::Running(cell) => ready!(Pin::new(cell).poll(context)).flatten(),
+            State::Running(cell) => ready!(Pin::new(cell).poll(context)).and_then(Contained::into_inner),
             State::Done(result) => result.take(),
             State::Panicked(_) | State::Taken => None,
         };

@@ -9,6 +9,7 @@ use std::task::{Context, Poll, ready};
 
 use pin_project_lite::pin_project;
 
+use super::contained::Contained;
 use super::{State, Task};
 use crate::event_loop::{Core, Item, TaskKey};
 
@@ -145,11 +146,11 @@ impl<F: Future> Future for Finishes<F> {
 }
 
 impl<F: Future> Future for Remembered<F> {
-    type Output = F::Output;
+    type Output = Contained<F::Output>;
 
-    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let future = self.project().future.as_pin_mut();
-        future.expect("the future is there until this is dropped").poll(context)
+        future.expect("the future is there until this is dropped").poll(context).map(Contained::new)
     }
 }
 

@@ -72,6 +72,9 @@ impl Alarm {
     }
 
     /// Waits until it rings: at least until the loop's next turn, from the first poll.
+    ///
+    /// # Panics
+    /// When it would have to wait while nothing drives its loop.
     pub(super) fn poll(&self, context: &mut Context<'_>) -> Poll<()> {
         match self.state.get() {
             State::NotArmed => self.arm(context.waker().clone()),
@@ -88,7 +91,11 @@ impl Alarm {
         }
         match self.state.get() {
             State::Rung => Poll::Ready(()),
-            State::NotArmed | State::Armed(_) => Poll::Pending,
+            State::NotArmed => Poll::Pending,
+            State::Armed(_) => {
+                assert!(self.core.is_driven(), "a time of another event loop is awaited, which isn't running");
+                Poll::Pending
+            }
         }
     }
 

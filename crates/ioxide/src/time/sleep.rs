@@ -12,7 +12,7 @@ use crate::task::{YieldNow, yield_now};
 /// duration is zero.
 ///
 /// # Panics
-/// When no loop runs on this thread, unless the duration is zero.
+/// When no loop runs on this thread, unless the duration is zero; as it is awaited while that loop doesn't run.
 ///
 /// # Cancel safety
 /// Nothing is lost.
@@ -36,7 +36,7 @@ pub fn sleep(duration: Duration) -> Sleep {
 /// Waits until a time, at least until the loop's next turn.
 ///
 /// # Panics
-/// When no loop runs on this thread.
+/// When no loop runs on this thread; as it is awaited while that loop doesn't run.
 ///
 /// # Cancel safety
 /// Nothing is lost.

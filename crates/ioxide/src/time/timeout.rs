@@ -39,7 +39,8 @@ impl From<TimedOut> for io::Error {
 /// [`TimedOut`]. It becomes an [`io::Error`] by `?` where that is what a function returns.
 ///
 /// # Panics
-/// When no loop runs on this thread, and with what the future panics with.
+/// When no loop runs on this thread; as it is awaited while that loop doesn't run; and with what the future panics
+/// with.
 ///
 /// # Cancel safety
 /// That of the future.
@@ -131,7 +132,8 @@ impl Timeout {
     /// [`TimedOut`].
     ///
     /// # Panics
-    /// When no loop runs on this thread, and with what the body panics with.
+    /// When no loop runs on this thread; as it is awaited while that loop doesn't run; and with what the body panics
+    /// with.
     ///
     /// # Cancel safety
     /// That of the body.

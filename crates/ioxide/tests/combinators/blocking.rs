@@ -44,3 +44,20 @@ fn a_job_that_nobody_waits_for_runs_to_its_end() {
     go.send(()).unwrap();
     is_done.recv().unwrap();
 }
+
+#[test]
+fn a_result_that_nobody_takes_may_panic_as_it_is_dropped() {
+    struct PanicsWhenDropped(mpsc::Sender<()>);
+    impl Drop for PanicsWhenDropped {
+        fn drop(&mut self) {
+            self.0.send(()).unwrap();
+            panic!("in a drop");
+        }
+    }
+    let (send, receive) = mpsc::channel();
+    let answer = run(async {
+        drop(spawn_blocking(move || PanicsWhenDropped(send)));
+        spawn_blocking(move || receive.iter().count()).await
+    });
+    assert_eq!(answer.unwrap().unwrap(), 1);
+}

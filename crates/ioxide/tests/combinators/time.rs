@@ -2,13 +2,14 @@
 
 use std::cell::RefCell;
 use std::future::{Future, pending};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::rc::Rc;
 use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
 
 use ioxide::time::{TimedOut, Timeout, sleep_until, timeout_at};
-use ioxide::{gather, run, sleep, spawn, timeout, yield_now};
+use ioxide::{EventLoop, gather, run, sleep, spawn, timeout, yield_now};
 
 use crate::watch_drop;
 
@@ -134,4 +135,11 @@ fn a_time_out_can_be_moved_to_earlier() {
         pending::<()>().await;
     }));
     assert_eq!(result.unwrap(), Err(TimedOut));
+}
+
+#[test]
+fn a_time_that_is_awaited_while_its_loop_does_not_run_is_a_panic() {
+    let event_loop = EventLoop::new().unwrap();
+    let sleep = event_loop.run(async { Some(sleep(Duration::from_secs(60))) }).unwrap().unwrap();
+    catch_unwind(AssertUnwindSafe(|| run(sleep))).unwrap_err();
 }
