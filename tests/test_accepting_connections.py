@@ -129,6 +129,34 @@ def test_a_handler_told_of_too_few_descriptors_may_close_the_server_and_use_its_
     run(main())
 
 
+def test_a_server_goes_on_after_a_handler_that_was_told_of_too_few_descriptors_ended_the_run(loop: Loop) -> None:
+    async def main() -> asyncio.Server:
+        return await loop.create_server(EchoProtocol, "127.0.0.1", 0, backlog=1)
+
+    server = loop.run_until_complete(main())
+    address = server.sockets[0].getsockname()
+    with socket.socket() as client:
+        client.setblocking(False)
+        with no_more_descriptors() as restore:
+
+            def interrupt(_: Loop, __: dict[str, Any]) -> None:
+                restore()
+                raise KeyboardInterrupt
+
+            loop.set_exception_handler(interrupt)
+            with pytest.raises(KeyboardInterrupt):
+                loop.run_until_complete(loop.sock_connect(client, address))
+                loop.run_forever()
+
+        async def exchange() -> bytes:
+            await loop.sock_sendall(client, b"late but served")
+            return await loop.sock_recv(client, 100)
+
+        assert loop.run_until_complete(exchange()) == b"late but served"
+    server.close()
+    loop.run_until_complete(server.wait_closed())
+
+
 def test_a_factory_that_closes_its_server_may_listen_on_the_same_number(loop: Loop, run: Run) -> None:
     loop.set_debug(False)  # a report would keep the connection
     calls: list[int] = []

@@ -10,6 +10,7 @@ import array
 import asyncio
 import ctypes
 import logging
+import math
 import socket
 import sys
 from collections.abc import Awaitable, Callable
@@ -300,10 +301,14 @@ def test_a_protocol_may_write_in_resume_writing(run: Run) -> None:
         ({"high": 7, "low": 7}, 7, 7),
         ({"high": 0}, 0, 0),
         ({"low": 0}, 0, 0),
+        ({"high": 2**70}, 2**68, 2**70),
+        ({"high": math.inf, "low": 5}, 5, math.inf),
+        ({"high": 10.5}, 2.0, 10.5),
+        ({"low": 2.5}, 2.5, 10.0),
     ],
 )
 def test_the_limits_of_the_write_buffer_follow_from_what_is_given(
-    run: Run, arguments: dict[str, int], low: int, high: int
+    run: Run, arguments: dict[str, float], low: float, high: float
 ) -> None:
     async def main() -> None:
         async with facing_a_socket(RecordingProtocol) as (transport, _, _):
@@ -321,14 +326,30 @@ def test_the_limits_of_the_write_buffer_follow_from_what_is_given(
         ({"high": 1, "low": 2}, r"high \(1\) must be >= low \(2\) must be >= 0"),
         ({"high": -1}, r"high \(-1\) must be >= low \(-1\) must be >= 0"),
         ({"low": -1}, r"high \(-4\) must be >= low \(-1\) must be >= 0"),
+        ({"high": 1.5, "low": 2}, r"high \(1.5\) must be >= low \(2\) must be >= 0"),
+        ({"high": math.nan}, r"high \(nan\) must be >= low \(nan\) must be >= 0"),
     ],
 )
-def test_impossible_limits_are_refused_and_change_nothing(run: Run, arguments: dict[str, int], message: str) -> None:
+def test_impossible_limits_are_refused_and_change_nothing(run: Run, arguments: dict[str, float], message: str) -> None:
     async def main() -> None:
         async with facing_a_socket(RecordingProtocol) as (transport, _, _):
             with pytest.raises(ValueError, match=f"^{message}$"):
                 transport.set_write_buffer_limits(**arguments)
             assert transport.get_write_buffer_limits() == (16 * 1024, 64 * 1024)
+
+    run(main())
+
+
+def test_a_limit_without_end_never_pauses(run: Run) -> None:
+    async def main() -> None:
+        async with facing_a_socket(RecordingProtocol, send_buffer=4096) as (transport, protocol, peer):
+            transport.set_write_buffer_limits(high=math.inf, low=0)
+            transport.write(TOO_MUCH)
+            transport.write(TOO_MUCH)
+            transport.close()
+            assert await drained(peer) == TOO_MUCH * 2
+            assert await protocol.lost is None
+            assert protocol.calls == ["connection_made", "connection_lost"]
 
     run(main())
 

@@ -129,10 +129,11 @@ impl Listener {
         let py = slf.py();
         let listener = slf.get();
         let event_loop = listener.event_loop.bind(py);
-        event_loop.get().unwatch_if(py, fd, Direction::Read, slf.as_any());
         let socket = asyncio::TRANSPORT_SOCKET.get(py)?.call1((&listener.socket,))?;
         let error = errors::os_error(py, errno);
         errors::report(event_loop, "socket.accept() out of system resource", &error, &[("socket", &socket)])?;
+        // Only now: a handler that ends the run of the loop must leave a server that goes on in the next one.
+        event_loop.get().unwatch_if(py, fd, Direction::Read, slf.as_any());
         let delay = asyncio::ACCEPT_RETRY_DELAY.get(py)?.call0()?;
         event_loop.call_method1("call_later", (delay, slf.getattr("_listen_again")?)).map(drop)
     }

@@ -1,8 +1,10 @@
 //! Flow control of writing: tells the protocol to pause when the buffer is over its high-water mark, and to resume when
 //! it is back at the low one.
 
+use pyo3::IntoPyObjectExt;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
+use pyo3::types::PyTuple;
 
 use super::SocketTransport;
 use crate::errors;
@@ -14,12 +16,14 @@ const DEFAULT_HIGH: usize = 64 * 1024;
 pub struct FlowControl {
     low: usize,
     high: usize,
+    /// The marks as the program has set them, which needn't be integers: low and high.
+    given: Option<Py<PyTuple>>,
     is_protocol_paused: bool,
 }
 
 impl FlowControl {
     pub const fn new() -> Self {
-        Self { low: DEFAULT_HIGH / 4, high: DEFAULT_HIGH, is_protocol_paused: false }
+        Self { low: DEFAULT_HIGH / 4, high: DEFAULT_HIGH, given: None, is_protocol_paused: false }
     }
 
     /// Whether the protocol has to be told to pause, now that the buffer has `size` bytes. Notes that it was.
@@ -65,28 +69,49 @@ impl SocketTransport {
     }
 }
 
+/// How many whole bytes a mark stands for that isn't negative: no buffer holds more than the greatest number.
+fn whole(mark: &Bound<'_, PyAny>) -> PyResult<usize> {
+    if mark.ge(usize::MAX)? { Ok(usize::MAX) } else { mark.call_method0("__floor__")?.extract() }
+}
+
 #[pymethods]
 impl SocketTransport {
     /// Sets the marks, in bytes. Without `high` it is four times `low`, without `low` it is a quarter of `high`.
     #[pyo3(signature = (high = None, low = None))]
-    fn set_write_buffer_limits(slf: &Bound<'_, Self>, high: Option<i64>, low: Option<i64>) -> PyResult<()> {
-        let high = high.or(low.map(|low| low.saturating_mul(4))).unwrap_or(64 * 1024);
-        let low = low.unwrap_or_else(|| high.div_euclid(4));
-        let limits = usize::try_from(low).ok().zip(usize::try_from(high).ok()).filter(|(low, high)| low <= high);
-        let Some((low, high)) = limits else {
-            let message = format!("high ({high}) must be >= low ({low}) must be >= 0");
-            return Err(PyValueError::new_err(message));
+    fn set_write_buffer_limits<'py>(
+        slf: &Bound<'py, Self>,
+        high: Option<Bound<'py, PyAny>>,
+        low: Option<Bound<'py, PyAny>>,
+    ) -> PyResult<()> {
+        let py = slf.py();
+        let high = match (high, &low) {
+            (Some(high), _) => high,
+            (None, Some(low)) => low.mul(4)?,
+            (None, None) => DEFAULT_HIGH.into_bound_py_any(py)?,
         };
-        slf.get().state.with(slf.py(), |state| {
-            state.flow_control.low = low;
-            state.flow_control.high = high;
+        let low = low.map_or_else(|| high.floor_div(4), Ok)?;
+        if !(high.ge(&low)? && low.ge(0)?) {
+            let message = format!("high ({}) must be >= low ({}) must be >= 0", high.repr()?, low.repr()?);
+            return Err(PyValueError::new_err(message));
+        }
+        let (whole_low, whole_high) = (whole(&low)?, whole(&high)?);
+        let given = PyTuple::new(py, [low, high])?.unbind();
+        let before = slf.get().state.with(py, |state| {
+            state.flow_control.low = whole_low;
+            state.flow_control.high = whole_high;
+            state.flow_control.given.replace(given)
         });
+        drop(before);
         Self::maybe_pause_protocol(slf)
     }
 
     /// The marks, low and high, in bytes.
-    fn get_write_buffer_limits(&self, py: Python<'_>) -> (usize, usize) {
-        self.state.with(py, |state| (state.flow_control.low, state.flow_control.high))
+    fn get_write_buffer_limits<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
+        let (given, low, high) = self.state.with(py, |state| {
+            let marks = &state.flow_control;
+            (marks.given.as_ref().map(|given| given.bind(py).clone()), marks.low, marks.high)
+        });
+        given.map_or_else(|| PyTuple::new(py, [low, high]), Ok)
     }
 
     /// Whether the protocol was told to pause.

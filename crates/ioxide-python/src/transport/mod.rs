@@ -148,13 +148,15 @@ impl SocketTransport {
     ) -> PyResult<Bound<'py, Self>> {
         let py = event_loop.py();
         let source = descriptor::borrow(fd)?;
-        // The kernel refuses it for a Unix socket, which has nothing to switch off.
-        let _ = rustix::net::sockopt::set_tcp_nodelay(source, true);
         let local_address = match rustix::net::getsockname(source) {
             Ok(address) => Address::from_kernel(Some(address)),
             Err(errno @ Errno::BADF) => return Err(errors::os_error(py, errno)),
             Err(_) => Address::Unknown,
         };
+        if matches!(local_address, Address::Inet(_)) {
+            // The kernel refuses it for other streams than those of TCP, which have nothing to switch off.
+            let _ = rustix::net::sockopt::set_tcp_nodelay(source, true);
+        }
         state.style = Style::of(protocol)?;
         state.protocol = Some(protocol.clone().unbind());
         let transport = Self {
