@@ -136,7 +136,6 @@ def test_a_server_goes_on_after_a_handler_that_was_told_of_too_few_descriptors_e
     server = loop.run_until_complete(main())
     address = server.sockets[0].getsockname()
     with socket.socket() as client:
-        client.setblocking(False)
         with no_more_descriptors() as restore:
 
             def interrupt(_: Loop, __: dict[str, Any]) -> None:
@@ -144,8 +143,9 @@ def test_a_server_goes_on_after_a_handler_that_was_told_of_too_few_descriptors_e
                 raise KeyboardInterrupt
 
             loop.set_exception_handler(interrupt)
+            client.connect(address)
+            client.setblocking(False)
             with pytest.raises(KeyboardInterrupt):
-                loop.run_until_complete(loop.sock_connect(client, address))
                 loop.run_forever()
 
         async def exchange() -> bytes:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import array
 import asyncio
 import ctypes
+import decimal
 import logging
 import math
 import socket
@@ -305,10 +306,11 @@ def test_a_protocol_may_write_in_resume_writing(run: Run) -> None:
         ({"high": math.inf, "low": 5}, 5, math.inf),
         ({"high": 10.5}, 2.0, 10.5),
         ({"low": 2.5}, 2.5, 10.0),
+        ({"high": decimal.Decimal("7.5")}, decimal.Decimal(1), decimal.Decimal("7.5")),
     ],
 )
 def test_the_limits_of_the_write_buffer_follow_from_what_is_given(
-    run: Run, arguments: dict[str, float], low: float, high: float
+    run: Run, arguments: dict[str, Any], low: Any, high: Any
 ) -> None:
     async def main() -> None:
         async with facing_a_socket(RecordingProtocol) as (transport, _, _):

@@ -64,6 +64,7 @@ pub mod task;
 pub mod time;
 pub mod timers;
 pub mod turn;
+mod waking;
 
 pub use blocking_pool::BlockingPool;
 pub use combinators::{as_completed, gather, shield, try_gather, wait};

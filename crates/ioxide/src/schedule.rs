@@ -89,9 +89,7 @@ impl<T> Schedule<T> {
     /// Makes everything ready whose time has come, and returns how many items the turn has to run.
     pub fn begin_batch(&mut self, now: Option<Nanoseconds>) -> usize {
         if let Some(now) = now {
-            while let Some(item) = self.timers.pop_due(now) {
-                self.ready.push(item);
-            }
+            self.timers.take_due(now, |item| self.ready.push(item));
         }
         self.ready.len()
     }

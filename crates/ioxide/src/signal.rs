@@ -92,7 +92,7 @@ impl Listener {
     /// Waits for the signal. Signals that come while nobody waits count as one, as in the kernel.
     ///
     /// # Errors
-    /// What `read(2)` gives for a pipe: nothing that is known.
+    /// When it is awaited while the loop in which the listener was made doesn't run.
     ///
     /// # Cancel safety
     /// What is given up has taken no signal.

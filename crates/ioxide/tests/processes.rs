@@ -3,13 +3,14 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::io::ErrorKind;
+use std::os::fd::OwnedFd;
 use std::os::unix::process::ExitStatusExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::time::Duration;
 
 use ioxide::process::{Child, Command, Stdio};
-use ioxide::{run, spawn, timeout, yield_now};
+use ioxide::{EventLoop, run, spawn, timeout, yield_now};
 
 /// After which a test has hung.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -166,24 +167,49 @@ fn a_child_is_killed_with_its_task_if_that_was_asked_for() {
     .unwrap();
 }
 
+/// Another descriptor of a child's input, which doesn't end before this.
+fn hold_open(child: &mut Child) -> OwnedFd {
+    rustix::io::fcntl_dupfd_cloexec(child.stdin.take().unwrap(), 0).unwrap()
+}
+
+/// Starts children until those before are gone.
+fn all_gone(children: &[u32]) {
+    let waiting = async {
+        while children.iter().any(|&id| exists(id)) {
+            shell("true").status().await.unwrap();
+        }
+    };
+    run(async { timeout(PATIENCE, waiting).await }).unwrap().unwrap();
+}
+
 #[test]
 fn a_child_that_outlives_its_loop_is_waited_for_as_the_next_one_starts() {
     let left_behind = run(async {
         let mut killed = shell("read line").stdin(Stdio::piped()).kill_on_drop(true).spawn().unwrap();
-        let _input_that_does_not_end = killed.stdin.take();
-        let id = killed.id();
-        drop(spawn(async move { killed.wait().await }));
         let mut going_on = shell("read line").stdin(Stdio::piped()).spawn().unwrap();
-        let stdin = going_on.stdin.take().unwrap();
-        (id, going_on.id(), rustix::io::fcntl_dupfd_cloexec(&stdin, 0).unwrap())
+        let inputs = (hold_open(&mut killed), hold_open(&mut going_on));
+        let children = [killed.id(), going_on.id()];
+        drop(spawn(async move { killed.wait().await }));
+        (children, inputs)
     });
-    let (killed, going_on, stdin) = left_behind.unwrap();
-    assert!(exists(going_on));
-    drop(stdin);
-    run(async {
-        while exists(killed) || exists(going_on) {
-            shell("true").status().await.unwrap();
-        }
+    let (children, (input_of_killed, input)) = left_behind.unwrap();
+    assert!(exists(children[1]));
+    drop(input);
+    all_gone(&children);
+    drop(input_of_killed);
+}
+
+#[test]
+fn a_child_that_is_dropped_in_another_loop_leaves_no_zombie() {
+    let event_loop = EventLoop::new().unwrap();
+    let mut child = event_loop.run(async { shell("read line").stdin(Stdio::piped()).spawn().unwrap() }).unwrap();
+    let (id, input) = (child.id(), hold_open(&mut child));
+    run(async move {
+        drop(child);
+        yield_now().await;
     })
     .unwrap();
+    assert!(exists(id));
+    drop(input);
+    all_gone(&[id]);
 }

@@ -335,6 +335,19 @@ fn a_stream_that_is_awaited_while_its_loop_does_not_run_is_an_error() {
 }
 
 #[test]
+fn what_is_there_is_read_while_its_loop_does_not_run_however_often() {
+    let event_loop = EventLoop::new().unwrap();
+    let (client, server) = event_loop.run(connected()).unwrap();
+    event_loop.run(client.write_all(&[b'x'; 100])).unwrap().unwrap();
+    run(async {
+        for _ in 0..100 {
+            assert_eq!(server.read(&mut [0]).await.unwrap(), 1);
+        }
+    })
+    .unwrap();
+}
+
+#[test]
 fn a_waker_that_panics_takes_no_event_from_the_others() {
     struct Panics;
     impl Wake for Panics {

@@ -4,7 +4,7 @@
 use pyo3::IntoPyObjectExt;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use pyo3::types::PyTuple;
+use pyo3::types::{PyInt, PyTuple};
 
 use super::SocketTransport;
 use crate::errors;
@@ -16,8 +16,8 @@ const DEFAULT_HIGH: usize = 64 * 1024;
 pub struct FlowControl {
     low: usize,
     high: usize,
-    /// The marks as the program has set them, which needn't be integers: low and high.
-    given: Option<Py<PyTuple>>,
+    /// The marks as the program has set them, low and high, if they aren't the same as these two.
+    pub(super) given: Option<Py<PyTuple>>,
     is_protocol_paused: bool,
 }
 
@@ -71,7 +71,18 @@ impl SocketTransport {
 
 /// How many whole bytes a mark stands for that isn't negative: no buffer holds more than the greatest number.
 fn whole(mark: &Bound<'_, PyAny>) -> PyResult<usize> {
-    if mark.ge(usize::MAX)? { Ok(usize::MAX) } else { mark.call_method0("__floor__")?.extract() }
+    if mark.ge(usize::MAX)? {
+        return Ok(usize::MAX);
+    }
+    match mark.cast_exact::<PyInt>() {
+        Ok(mark) => mark.extract(),
+        Err(_) => mark.py().import("math")?.call_method1("floor", (mark,))?.extract(),
+    }
+}
+
+/// Whether a mark is the integer that it stands for.
+fn is_plain(mark: &Bound<'_, PyAny>, whole: usize) -> PyResult<bool> {
+    Ok(mark.is_exact_instance_of::<PyInt>() && mark.eq(whole)?)
 }
 
 #[pymethods]
@@ -95,11 +106,12 @@ impl SocketTransport {
             return Err(PyValueError::new_err(message));
         }
         let (whole_low, whole_high) = (whole(&low)?, whole(&high)?);
-        let given = PyTuple::new(py, [low, high])?.unbind();
+        let are_plain = is_plain(&low, whole_low)? && is_plain(&high, whole_high)?;
+        let given = if are_plain { None } else { Some(PyTuple::new(py, [low, high])?.unbind()) };
         let before = slf.get().state.with(py, |state| {
             state.flow_control.low = whole_low;
             state.flow_control.high = whole_high;
-            state.flow_control.given.replace(given)
+            std::mem::replace(&mut state.flow_control.given, given)
         });
         drop(before);
         Self::maybe_pause_protocol(slf)

@@ -365,6 +365,7 @@ impl SocketTransport {
             visit.call(&state.transport_socket)?;
             visit.call(&state.extra)?;
             visit.call(&state.waiter)?;
+            visit.call(&state.flow_control.given)?;
             visit.call(&state.empty_waiter)
         })
     }
@@ -373,7 +374,8 @@ impl SocketTransport {
     fn __clear__(&self, py: Python<'_>) {
         let cleared = self.state.with(py, |state| {
             state.is_cleared = true;
-            (state.protocol.take(), state.extra.take(), state.waiter.take(), state.empty_waiter.take())
+            let limits = state.flow_control.given.take();
+            (state.protocol.take(), state.extra.take(), state.waiter.take(), state.empty_waiter.take(), limits)
         });
         drop(cleared);
     }

@@ -53,7 +53,7 @@ pub(crate) struct Core {
     tasks: RefCell<Slab<LiveTask>>,
     blocking_pool: BlockingPool,
     clock: Clock,
-    /// It runs, or another loop drives it: what waits for its reactor or its timers doesn't wait for ever.
+    /// It runs, or it is the guest of another loop: what waits for its reactor or its timers may be woken.
     is_driven: Cell<bool>,
 }
 
@@ -113,7 +113,7 @@ impl Core {
             running => {
                 *running = Some(Rc::clone(self));
                 self.is_driven.set(true);
-                Ok(Entered)
+                Ok(Entered(Rc::clone(self)))
             }
         });
         entered.unwrap_or_else(|_| Err(io::Error::other("the thread is ending")))
@@ -241,15 +241,14 @@ impl Core {
 
 /// A loop runs on this thread for as long as this lives.
 #[derive(Debug)]
-pub(super) struct Entered;
+pub(super) struct Entered(Rc<Core>);
 
 impl Drop for Entered {
     fn drop(&mut self) {
         // A loop that was entered by what ends the thread has left already.
-        let left = RUNNING.try_with(RefCell::take).ok().flatten();
-        if let Some(core) = left {
-            core.is_driven.set(false);
-        }
+        let left = RUNNING.try_with(RefCell::take);
+        drop(left);
+        self.0.is_driven.set(false);
     }
 }
 

@@ -51,7 +51,7 @@ impl EventLoop {
     /// When a loop is running on this thread already, and what `epoll_wait(2)` gives.
     ///
     /// # Panics
-    /// With what `main` panics with.
+    /// With what `main` panics with, and what a waker that isn't the loop's own panics with.
     ///
     /// # Examples
     /// ```

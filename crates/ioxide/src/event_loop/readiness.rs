@@ -17,7 +17,6 @@ use std::collections::BTreeMap;
 use std::future::poll_fn;
 use std::io;
 use std::os::fd::AsFd;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
@@ -25,6 +24,7 @@ use slab::Slab;
 
 use super::core::Core;
 use crate::reactor::{Event, Events};
+use crate::waking::WakeAll;
 
 /// Which way bytes go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,37 +103,30 @@ impl Sources {
     /// Tells those who wait which descriptors are ready.
     ///
     /// # Panics
-    /// With what a waker panics with, the last one if several do; the others were woken by then.
+    /// With what a waker panics with; the others were woken by then.
     pub(super) fn dispatch(&self, events: &Events) {
-        let mut panic = None;
-        let mut wake = |waker: Waker| {
-            if let Err(payload) = catch_unwind(AssertUnwindSafe(|| waker.wake())) {
-                panic = Some(payload);
-            }
-        };
+        let mut waking = WakeAll::default();
         for event in events.iter() {
-            self.dispatch_one(event, &mut wake);
+            self.dispatch_one(event, &mut waking);
         }
-        if let Some(panic) = panic {
-            resume_unwind(panic);
-        }
+        waking.finish();
     }
 
-    fn dispatch_one(&self, event: Event, wake: &mut impl FnMut(Waker)) {
+    fn dispatch_one(&self, event: Event, waking: &mut WakeAll) {
         let Ok(token) = usize::try_from(event.token) else { return };
         // One that was forgotten since the poll has no entry, or lends it to another, who then tries once in vain.
         let Some(readiness) = self.slab.borrow().get(token).cloned() else { return };
         if event.ready.readable {
-            readiness.read.report(event.is_ending, wake);
+            readiness.read.report(event.is_ending, waking);
         }
         if event.ready.writable {
-            readiness.write.report(event.is_ending, wake);
+            readiness.write.report(event.is_ending, waking);
         }
     }
 }
 
 impl Waiters {
-    fn report(&self, is_ending: bool, wake: &mut impl FnMut(Waker)) {
+    fn report(&self, is_ending: bool, waking: &mut WakeAll) {
         self.is_ready.set(true);
         if is_ending {
             self.is_ending.set(true);
@@ -144,9 +137,9 @@ impl Waiters {
         let others = (!line.others.is_empty()).then(|| std::mem::take(&mut line.others));
         drop(line);
         if let Some((_, waker)) = first {
-            wake(waker);
+            waking.wake(waker);
         }
-        others.into_iter().flat_map(BTreeMap::into_values).for_each(wake);
+        others.into_iter().flat_map(BTreeMap::into_values).for_each(|waker| waking.wake(waker));
     }
 
     fn poll_ready(&self, ticket: &mut Ticket, context: &Context<'_>) -> Poll<()> {
@@ -315,7 +308,8 @@ impl<T: AsFd> Registration<T> {
                 result => return Poll::Ready(result),
             }
         }
-        if !self.core.is_driven() {
+        // Who merely lets others run first is woken already.
+        if !self.waiters(direction).is_ready.get() && !self.core.is_driven() {
             return Poll::Ready(Err(io::Error::other("it belongs to another event loop, which isn't running")));
         }
         Poll::Pending

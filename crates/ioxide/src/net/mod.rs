@@ -2,7 +2,7 @@
 //!
 //! The types are those of `std::net` and `std::os::unix::net` as far as that goes, and each can be made from its
 //! namesake there with `TryFrom`, for what options a program may want to set. They belong to the loop that runs as they
-//! are made, and wait on it.
+//! are made, and wait on it: what would have to wait while that one doesn't run is an error.
 //!
 //! Streams implement the traits of `futures-io`, also for references, so that one task may read while another writes;
 //! with the feature `hyper`, they implement hyper's as well.

@@ -15,7 +15,7 @@ use crate::event_loop::{Direction, Registration};
 /// A child process.
 ///
 /// To drop it leaves the child running, unless [`Command::kill_on_drop`](super::Command::kill_on_drop) says otherwise;
-/// its end is then noticed by the loop, for as long as that runs, and after that as the next child is started.
+/// its end is then noticed by the loop, or, once that is gone, as the next child is started.
 #[derive(Debug)]
 pub struct Child {
     /// The child's input, if it is a pipe. Who is done with it drops it.
@@ -76,7 +76,8 @@ impl Child {
     /// A child that reads until the end of its input doesn't end while [`Child::stdin`] is there: drop that before.
     ///
     /// # Errors
-    /// What `waitpid(2)` gives, if something else in this process has waited for the child.
+    /// What `waitpid(2)` gives, if something else in this process has waited for the child; and one if this is awaited
+    /// while the loop in which the child was started doesn't run.
     ///
     /// # Cancel safety
     /// What is given up can be taken up again.

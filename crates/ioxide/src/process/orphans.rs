@@ -1,7 +1,7 @@
 //! Children that nobody waits for any more, and that are to leave no zombies.
 //!
-//! The loop waits for such a child for as long as it runs. One that outlives the loop is looked for as the next child is
-//! started, by whichever loop: so does `subprocess` with a `Popen` that was dropped.
+//! A loop waits for such a child until the loop is gone. One that outlives it is looked for as the next child is
+//! started, in whichever loop: so does `subprocess` with a `Popen` that was dropped.
 
 use std::process::Child;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -40,8 +40,11 @@ struct Orphan(Option<Process>);
 impl Orphan {
     async fn wait(&mut self) {
         if let Some(process) = &mut self.0 {
-            // It fails if something else in this process has waited for the child: there is nothing left to do.
+            // It fails if the child was started in another loop, which doesn't run.
             let _ = process.wait().await;
+            if matches!(process.try_wait(), Ok(None)) {
+                return;
+            }
         }
         self.0 = None;
     }

@@ -26,6 +26,8 @@ use std::task::{Context, Poll, Waker};
 
 use slab::Slab;
 
+use crate::waking::WakeAll;
+
 /// An empty list keeps the room of so many nodes, and gives back what is above.
 const ROOM_TO_KEEP: usize = 64;
 
@@ -130,7 +132,11 @@ impl WaitList {
             place += 1;
         }
         drop(nodes);
-        wakers.into_iter().for_each(Waker::wake);
+        let mut all = WakeAll::default();
+        for waker in wakers {
+            all.wake(waker);
+        }
+        all.finish();
     }
 
     fn poll(&self, key: usize, waker: &Waker) -> Poll<Outcome> {

@@ -3,11 +3,20 @@
 //! `async-task` aborts the process when a result, or what a future holds, panics as the cell drops it. The hook has told
 //! of such a panic, and there is nobody to hand it to: it ends here.
 
+use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// A value that doesn't panic as it is dropped.
 #[derive(Debug)]
 pub(super) struct Contained<T>(Option<T>);
+
+/// Does what may panic, and goes on if it does.
+pub(super) fn contain(action: impl FnOnce()) {
+    if let Err(panic) = catch_unwind(AssertUnwindSafe(action)) {
+        // That may panic as it is dropped, too.
+        mem::forget(panic);
+    }
+}
 
 impl<T> Contained<T> {
     pub(super) fn new(value: T) -> Self {
@@ -22,7 +31,7 @@ impl<T> Contained<T> {
 impl<T> Drop for Contained<T> {
     fn drop(&mut self) {
         if let Some(value) = self.0.take() {
-            let _ = catch_unwind(AssertUnwindSafe(|| drop(value)));
+            contain(|| drop(value));
         }
     }
 }

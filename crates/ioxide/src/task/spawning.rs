@@ -1,7 +1,6 @@
 //! Making tasks.
 
 use std::future::Future;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -9,7 +8,7 @@ use std::task::{Context, Poll, ready};
 
 use pin_project_lite::pin_project;
 
-use super::contained::Contained;
+use super::contained::{Contained, contain};
 use super::{State, Task};
 use crate::event_loop::{Core, Item, TaskKey};
 
@@ -126,8 +125,7 @@ pin_project! {
     impl<F> PinnedDrop for Remembered<F> {
         fn drop(this: Pin<&mut Self>) {
             let mut future = this.project().future;
-            // `async-task` would abort the process. The hook has told of the panic, and there is nobody to hand it to.
-            let _ = catch_unwind(AssertUnwindSafe(|| future.set(None)));
+            contain(|| future.set(None));
         }
     }
 }

@@ -1,6 +1,9 @@
 //! Locks, semaphores, events, conditions and barriers, beyond what they have in common.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Wake, Waker};
 
 use ioxide::sync::{Barrier, BrokenBarrier, Condition, Event, Lock, Semaphore};
 use ioxide::{run, spawn, yield_now};
@@ -166,4 +169,22 @@ fn all_who_are_notified_go_on_though_one_of_them_is_dropped_while_it_waits_for_t
     drop(second.assert_ready());
     drop(third.assert_ready());
     assert!(!lock.is_locked());
+}
+
+#[test]
+fn all_who_wait_for_an_event_are_woken_though_the_first_waker_panics() {
+    struct Panics;
+    impl Wake for Panics {
+        fn wake(self: Arc<Self>) {
+            panic!("a panic on purpose");
+        }
+    }
+    let event = Event::new();
+    let mut first = by_hand(event.wait());
+    assert!(first.poll_with(&Waker::from(Arc::new(Panics))).is_pending());
+    let second = by_hand(event.wait()).assert_pending();
+    catch_unwind(AssertUnwindSafe(|| event.set())).unwrap_err();
+    assert!(second.is_woken());
+    first.assert_ready();
+    second.assert_ready();
 }
