@@ -107,7 +107,7 @@ bench: $(BIN)/installed load-generator ## measures beside the peers, for an hour
 bench-rust: ## measures the core crate's parts
 	cargo bench --quiet --package ioxide
 
-bench-runtimes: ## measures the core crate's tasks, queues and locks beside other runtimes'; ONLY=lock selects
+bench-runtimes: ## measures the core crate's tasks, queues, locks and an echo beside other runtimes'; ONLY=lock selects
 	cd benches/runtimes && cargo run --quiet --release --target-dir ../../build/runtimes -- --bench $(ONLY)
 
 bench-extensions: $(BIN)/installed ## measures Rust futures awaited by Python, beside pyo3-async-runtimes with tokio
