@@ -68,6 +68,37 @@ def test_a_panic_becomes_an_exception_and_the_loop_goes_on(run: Any, turns: int)
     run(main())
 
 
+def test_an_error_that_is_the_end_of_an_iteration_is_not_taken_for_a_result(run: Any) -> None:
+    async def main() -> None:
+        with pytest.raises(RuntimeError, match=r"^coroutine raised StopIteration$") as raised:
+            await rust.call(iter([]).__next__)
+        assert type(raised.value.__cause__) is StopIteration
+        coroutine = rust.sleep(60)
+        with pytest.raises(RuntimeError, match=r"^coroutine raised StopIteration$"):
+            coroutine.throw(StopIteration("thrown"))
+        with pytest.raises(StopAsyncIteration):
+            await rust.call(next_of_nothing)
+
+    def next_of_nothing() -> None:
+        raise StopAsyncIteration
+
+    run(main())
+
+
+def test_a_coroutine_that_goes_while_a_panic_is_on_its_way_leaves_that_alone(run: Any) -> None:
+    dropped: list[int] = []
+
+    async def main() -> None:
+        with pytest.warns(RuntimeWarning, match="never awaited"), pytest.raises(BaseException) as raised:
+            # The coroutine goes with the frame's stack, when the second argument has raised.
+            await asyncio.gather(rust.wait_for_ever(lambda: dropped.append(1)), rust.panic_at_once())
+        assert type(raised.value).__name__ == "PanicException"
+        await asyncio.sleep(0)
+
+    run(main())
+    assert dropped == [1]
+
+
 def test_a_panic_of_a_rust_task_reaches_who_awaits_it(run: Any) -> None:
     async def main() -> None:
         with pytest.raises(rust.RustPanic, match="its message"):

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import subprocess
 import sys
 import threading
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -33,6 +35,24 @@ def test_without_a_running_loop_there_is_an_error() -> None:
         rust.ready()
     with pytest.raises(RuntimeError, match=r"^no running event loop$"):
         rust.spawn_for_ever(Noted())
+
+
+def test_a_child_that_a_running_loop_forks_has_no_running_loop() -> None:
+    async def main() -> int:
+        child = os.fork()
+        if child == 0:
+            try:
+                with pytest.raises(RuntimeError, match=r"^no running event loop$"):
+                    rust.ready()
+                os._exit(7)
+            finally:
+                os._exit(1)
+        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+    with warnings.catch_warnings():
+        # From 3.12 on, a fork beside other threads warns. Tests before this one may have left idle ones.
+        warnings.filterwarnings("ignore", message=".*use of fork", category=DeprecationWarning)
+        assert ioxide.run(main()) == 7
 
 
 def test_a_loop_that_is_not_ioxides_is_refused_by_name() -> None:
@@ -140,6 +160,24 @@ def test_a_thread_that_ends_without_closing_its_loop_drops_its_futures() -> None
     loops[0].close()
     # The thread's own end comes a little after Python's notice of it.
     assert dropped.count <= 1
+
+
+def test_threads_that_end_leave_no_descriptor_in_a_loop_that_goes_on() -> None:
+    def descriptors() -> int:
+        return len(os.listdir("/proc/self/fd"))
+
+    loop = ioxide.new_event_loop()
+    try:
+        assert loop.run_until_complete(one()) == 1
+        before = descriptors()
+        for _ in range(20):
+            thread = threading.Thread(target=lambda: loop.run_until_complete(one()))
+            thread.start()
+            thread.join()
+        assert descriptors() == before
+        assert loop.run_until_complete(one()) == 1
+    finally:
+        loop.close()
 
 
 def test_loops_follow_each_other_and_run_beside_each_other() -> None:

@@ -82,6 +82,8 @@ pub struct LoopApi {
     pub create_waiter: unsafe extern "C" fn() -> *mut PyObject,
     /// Finishes such a future with `None`, unless it is done already. Zero, or -1 with a Python exception set.
     pub finish_waiter: unsafe extern "C" fn(waiter: *mut PyObject) -> c_int,
+    /// Lets a guest go whose thread ends while the loop doesn't: the host forgets it, and calls `detach` from within.
+    pub release: unsafe extern "C" fn(guest: *const GuestHandle),
 }
 
 /// What a guest does for its host.

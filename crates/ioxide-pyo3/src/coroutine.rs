@@ -19,6 +19,7 @@ use pyo3::exceptions::{PyRuntimeError, PyRuntimeWarning, PyStopIteration, PyType
 use pyo3::prelude::*;
 
 use crate::guest::{self, Guest, Step};
+use crate::pending_exception::PendingException;
 
 const CREATED: u8 = 0;
 const SUSPENDED: u8 = 1;
@@ -102,7 +103,7 @@ impl Coroutine {
             return Err(PyRuntimeError::new_err(message));
         }
         self.state.store(RUNNING, Ordering::Relaxed);
-        let step = guest.poll(py, &self.waker);
+        let step = guest.poll(py, &self.waker).map_err(|error| no_end_of_iteration(py, error));
         let state = if matches!(step, Ok(Step::Yielded(_))) { SUSPENDED } else { FINISHED };
         self.state.store(state, Ordering::Relaxed);
         step
@@ -165,7 +166,7 @@ impl Coroutine {
         self.check()?;
         let error = error_of(r#type, val, tb)?;
         match self.finish(py) {
-            Ok(()) => Err(error),
+            Ok(()) => Err(no_end_of_iteration(py, error)),
             Err(panic) => {
                 panic.set_cause(py, Some(error));
                 Err(panic)
@@ -223,19 +224,26 @@ impl Drop for Coroutine {
         }
         let attached = Python::try_attach(|py| {
             // What is dropped may be so while an exception is on its way.
-            let on_its_way = PyErr::take(py);
+            let _on_its_way = PendingException::set_aside(py);
             let warned = if self.state() == CREATED { self.warn_that_it_was_never_awaited(py) } else { Ok(()) };
             for error in [warned, self.finish(py)].into_iter().filter_map(Result::err) {
                 error.write_unraisable(py, None);
-            }
-            if let Some(error) = on_its_way {
-                error.restore(py);
             }
         });
         if attached.is_none() {
             self.waker.abandon();
         }
     }
+}
+
+/// What a coroutine fails with. A `StopIteration` would be taken for its result: see PEP 479.
+fn no_end_of_iteration(py: Python<'_>, error: PyErr) -> PyErr {
+    if !error.is_instance_of::<PyStopIteration>(py) {
+        return error;
+    }
+    let raised = PyRuntimeError::new_err("coroutine raised StopIteration");
+    raised.set_cause(py, Some(error));
+    raised
 }
 
 /// The exception of `throw(type, val, tb)`.

@@ -64,8 +64,15 @@ impl Door {
     }
 
     fn import(py: Python<'_>) -> PyResult<Self> {
-        // SAFETY: the thread is attached, and the name ends in a zero.
-        let table = unsafe { ffi::PyCapsule_Import(CAPSULE.as_ptr(), 0) };
+        // `PyCapsule_Import` would say only that it couldn't, and not why.
+        let capsule = py.import("ioxide._ioxide")?.getattr("_loop_api").map_err(|error| {
+            let raised = PyImportError::new_err("the ioxide that is installed has no loop API for extensions");
+            raised.set_cause(py, Some(error));
+            raised
+        })?;
+        // SAFETY: the thread is attached, the object is alive, and the name ends in a zero. The function checks that it is
+        // a capsule of this name.
+        let table = unsafe { ffi::PyCapsule_GetPointer(capsule.as_ptr(), CAPSULE.as_ptr()) };
         let Some(table) = NonNull::new(table.cast::<[u32; 2]>()) else {
             return Err(PyErr::fetch(py));
         };
@@ -159,6 +166,14 @@ impl Host {
         if let Some(handle) = self.handle(py) {
             // SAFETY: the thread is attached, and the handle holds.
             unsafe { (self.door.api.request_turn)(handle.as_ptr(), soon, at.unwrap_or(NEVER)) }
+        }
+    }
+
+    /// Has the host forget the guest, if it is attached: it was told of its end when this returns.
+    pub(crate) fn release(&self, py: Python<'_>) {
+        if let Some(handle) = self.handle(py) {
+            // SAFETY: the thread is attached, and the handle holds.
+            unsafe { (self.door.api.release)(handle.as_ptr()) }
         }
     }
 

@@ -91,8 +91,9 @@ impl Guest {
         let rust = ioxide::guest::Guest::new(clock)?;
         host.attach(py, rust.as_fd())?;
         // To attach may have run code of the program's, which may have wanted a future of this loop. The guest that this one
-        // has got is the one. The host keeps the other, too, until the loop is closed, and nothing comes for it.
+        // has got is the one.
         if let Some(guest) = find(|guest| guest.number == number) {
+            host.release(py);
             return Ok(guest);
         }
         let (asked, is_waiting) = (Cell::new(NOTHING), Cell::new(false));
@@ -318,7 +319,16 @@ impl Drop for Guests {
     /// The thread ends, and its loops weren't closed.
     fn drop(&mut self) {
         let mut guests = std::mem::take(&mut self.0);
-        if !guests.is_empty() && Python::try_attach(|_| guests.clear()).is_none() {
+        if guests.is_empty() {
+            return;
+        }
+        let released = Python::try_attach(|py| {
+            for guest in &guests {
+                guest.host.release(py);
+            }
+            guests.clear();
+        });
+        if released.is_none() {
             // The interpreter is gone, or going: what the futures hold of it can't be released any more.
             std::mem::forget(guests);
         }

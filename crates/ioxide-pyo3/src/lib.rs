@@ -40,6 +40,7 @@ mod door;
 mod entering;
 mod guest;
 mod panic;
+mod pending_exception;
 mod spawning;
 
 pub use awaited::{Awaited, into_future};

@@ -180,6 +180,7 @@ mod _ioxide {
         #[cfg(Py_3_12)]
         module.add("eager_task_factory", super::combinators::eager_tasks::eager_task_factory(py)?)?;
         module.add("_loop_api", loop_api::capsule(py)?)?;
+        super::event_loop::running_here::forget_in_forked_children(module)?;
         module.add("__version__", env!("CARGO_PKG_VERSION"))
     }
 }

@@ -97,8 +97,21 @@ impl Listener {
     /// # Cancel safety
     /// What is given up has taken no signal.
     pub async fn recv(&self) -> io::Result<()> {
-        const AT_A_TIME: usize = 4096;
-        self.pipe.io(Direction::Read, |mut pipe| pipe.read(&mut [0; AT_A_TIME])).await.map(drop)
+        self.pipe.io(Direction::Read, take_all).await
+    }
+}
+
+/// Takes a byte for each signal that came.
+fn take_all(mut pipe: &PipeReader) -> io::Result<()> {
+    const AT_A_TIME: usize = 4096;
+    let mut has_taken = false;
+    loop {
+        match pipe.read(&mut [0; AT_A_TIME]) {
+            Ok(AT_A_TIME) => has_taken = true,
+            Ok(_) => return Ok(()),
+            Err(error) if has_taken && error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+            Err(error) => return Err(error),
+        }
     }
 }
 

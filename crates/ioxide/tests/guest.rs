@@ -11,6 +11,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::time::{Duration, Instant};
 
 use ioxide::guest::{Guest, PolledWaker, Wants};
+use ioxide::net::UnixStream;
 use ioxide::time::sleep_until;
 use ioxide::{Events, Interest, Reactor, clock, spawn};
 
@@ -260,4 +261,25 @@ fn a_panic_in_a_turn_leaves_the_rest_ready() {
     }
     turn(&guest, false);
     assert!(ran.get());
+}
+
+#[test]
+fn a_socket_of_another_guest_is_an_error_where_it_would_have_to_be_waited_for() {
+    let (owner, other) = (guest(), guest());
+    let (near, _far) = {
+        let _entered = owner.enter();
+        let (near, far) = std::os::unix::net::UnixStream::pair().unwrap();
+        (UnixStream::try_from(near).unwrap(), far)
+    };
+    let near = Rc::new(near);
+    let read = |guest: &Guest| {
+        let _entered = guest.enter();
+        let near = Rc::clone(&near);
+        ioxide::spawn(async move { near.read(&mut [0]).await })
+    };
+    let (elsewhere, at_home) = (read(&other), read(&owner));
+    turn(&other, false);
+    turn(&owner, false);
+    assert!(elsewhere.is_done());
+    assert!(!at_home.is_done());
 }

@@ -29,7 +29,7 @@ fn each_listener_of_a_signal_hears_it() {
 fn signals_that_come_while_nobody_waits_count_as_one_and_are_not_lost() {
     run(async {
         let listener = Rc::new(Listener::new(Signal::USER_2).unwrap());
-        for _ in 0..5 {
+        for _ in 0..10_000 {
             raise(Signal::USER_2.as_raw()).unwrap();
         }
         listener.recv().await.unwrap();

@@ -10,6 +10,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
@@ -187,6 +188,42 @@ fn those_who_wait_to_accept_are_served_in_their_order() {
             acceptor.await.unwrap();
         }
         assert_eq!(*served.borrow(), [1, 2, 3]);
+    })
+    .unwrap();
+}
+
+#[test]
+fn who_came_first_stays_first_though_others_came_while_it_was_awake() {
+    #[derive(Default)]
+    struct Woken(AtomicU32);
+    impl Wake for Woken {
+        fn wake(self: Arc<Self>) {
+            // All are woken by one report, in their order.
+            self.0.store(ORDER.fetch_add(1, Ordering::Relaxed), Ordering::Relaxed);
+        }
+    }
+    static ORDER: AtomicU32 = AtomicU32::new(1);
+    run(async {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let wakers = [(); 2].map(|()| Arc::new(Woken::default()));
+        let [one, other] = wakers.each_ref().map(|woken| Waker::from(Arc::clone(woken)));
+        let mut waiting = pin!(listener.accept());
+        assert!(waiting.as_mut().poll(&mut Context::from_waker(&one)).is_pending());
+        let _first = TcpStream::connect(address).await.unwrap();
+        while wakers[0].0.load(Ordering::Relaxed) == 0 {
+            yield_now().await;
+        }
+        // Another takes what the first was woken for, and waits again before that one looks.
+        assert!(poll_once(listener.accept()).is_ready());
+        let mut waiting_too = pin!(listener.accept());
+        assert!(waiting_too.as_mut().poll(&mut Context::from_waker(&other)).is_pending());
+        assert!(waiting.as_mut().poll(&mut Context::from_waker(&one)).is_pending());
+        let _second = TcpStream::connect(address).await.unwrap();
+        while wakers[1].0.load(Ordering::Relaxed) == 0 {
+            yield_now().await;
+        }
+        assert_eq!(wakers.map(|woken| woken.0.load(Ordering::Relaxed)), [2, 3]);
     })
     .unwrap();
 }

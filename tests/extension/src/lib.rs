@@ -43,6 +43,12 @@ fn panics(py: Python<'_>, message: String, turns: usize) -> PyResult<Bound<'_, P
     })
 }
 
+/// Panics before there is a future.
+#[pyfunction]
+fn panic_at_once() {
+    panic!("a panic on purpose");
+}
+
 /// Lets the others run so many times.
 #[pyfunction]
 fn turns(py: Python<'_>, count: usize) -> PyResult<Bound<'_, PyAny>> {
@@ -206,8 +212,8 @@ impl Connection {
 mod rust_futures {
     #[pymodule_export]
     use super::{
-        Connection, await_task_that_panics, call, fail, from_thread, panics, ready, sleep, spawn_call, spawn_for_ever,
-        turns, wait_for_ever,
+        Connection, await_task_that_panics, call, fail, from_thread, panic_at_once, panics, ready, sleep, spawn_call,
+        spawn_for_ever, turns, wait_for_ever,
     };
 
     use ioxide_pyo3::RustPanic;

@@ -12,6 +12,8 @@ use pyo3::PyClass;
 use pyo3::ffi;
 use pyo3::prelude::*;
 
+use super::pending_exception::PendingException;
+
 /// A class with a finalizer.
 pub trait Finalize: PyClass {
     /// Where the class's own deallocation is kept once it was replaced.
@@ -48,12 +50,9 @@ unsafe extern "C" fn finalize<T: Finalize>(object: *mut ffi::PyObject) {
     let object = unsafe { Bound::from_borrowed_ptr(py, object) };
     // A panic has been reported by the panic hook, and there is nobody to hand it to.
     let _ = catch_unwind(AssertUnwindSafe(|| {
-        let pending = PyErr::take(py);
+        let _pending = PendingException::set_aside(py);
         if let Err(error) = object.cast::<T>().map_err(PyErr::from).and_then(T::finalize) {
             error.write_unraisable(py, Some(&object));
-        }
-        if let Some(pending) = pending {
-            pending.restore(py);
         }
     }));
 }

@@ -31,6 +31,7 @@ static LOOP_API: LoopApi = LoopApi {
     time,
     create_waiter,
     finish_waiter,
+    release,
 };
 
 /// Makes the capsule that has the table.
@@ -127,6 +128,15 @@ unsafe extern "C" fn finish_waiter(waiter: *mut PyObject) -> c_int {
         let waiter = unsafe { Bound::from_borrowed_ptr(py, waiter.cast()) };
         Future::finish_waiter(&waiter).map(|()| 0)
     })
+}
+
+unsafe extern "C" fn release(guest: *const GuestHandle) {
+    // SAFETY: the caller passes what `attach` has given, before `detach`.
+    let guest = unsafe { guest_of(guest) };
+    answer_or_print((), move |py| {
+        Guest::release(guest.bind(py));
+        Ok(())
+    });
 }
 
 fn running(py: Python<'_>) -> PyResult<Bound<'_, EventLoop>> {

@@ -21,6 +21,7 @@ pub mod light_deallocation;
 pub mod live_tasks;
 pub mod loop_api;
 pub mod ownership;
+pub mod pending_exception;
 pub mod recursion;
 pub mod shared_context;
 pub mod shortcut;

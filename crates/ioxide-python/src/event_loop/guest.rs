@@ -151,6 +151,15 @@ impl Guest {
         }
     }
 
+    /// Forgets the guest, whose thread ends, or which isn't needed.
+    pub fn release(slf: &Bound<'_, Self>) {
+        let py = slf.py();
+        let event_loop = slf.get().event_loop.bind(py).get();
+        let forgotten: Vec<_> = event_loop.guests.with(py, |guests| guests.extract_if(.., |it| it.is(slf)).collect());
+        slf.get().detach(py);
+        drop(forgotten);
+    }
+
     /// Says whether anything waits for the descriptor.
     pub fn set_waiting(&self, py: Python<'_>, is_waiting: bool) {
         let was_waiting = self.is_waiting.swap(is_waiting, Ordering::Relaxed);

@@ -5,6 +5,7 @@
 use std::cell::{Cell, RefCell};
 
 use pyo3::prelude::*;
+use pyo3::types::IntoPyDict;
 
 use super::EventLoop;
 
@@ -21,6 +22,22 @@ pub fn number() -> u64 {
 /// The loop that runs on this thread.
 pub fn get(py: Python<'_>) -> Option<Bound<'_, EventLoop>> {
     RUNNING.with_borrow(|running| running.as_ref().map(|running| running.bind(py).clone()))
+}
+
+/// Has each forked child forget the loop that its parent was running, as asyncio has it forget its own note.
+///
+/// # Errors
+/// Out of memory.
+pub fn forget_in_forked_children(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    let py = module.py();
+    let keywords = [("after_in_child", wrap_pyfunction!(forget, module)?)].into_py_dict(py)?;
+    py.import("os")?.call_method("register_at_fork", (), Some(&keywords)).map(drop)
+}
+
+#[pyfunction]
+fn forget() {
+    NUMBER.set(0);
+    drop(RUNNING.take());
 }
 
 /// The loop runs on this thread for as long as this lives, and then the one that did before.

@@ -5,6 +5,7 @@ use pyo3::prelude::*;
 
 use super::{Socket, SocketTransport, reject};
 use crate::cpython::asyncio;
+use crate::cpython::pending_exception::PendingException;
 use crate::errors;
 use crate::event_loop::Direction;
 
@@ -148,7 +149,7 @@ impl Drop for SocketTransport {
             let Some(socket) = socket else { return };
             self.event_loop.get().disclaim(py, self.fd, self.id);
             // The object may go while an exception is on its way, which is none of the warning's.
-            let pending = PyErr::take(py);
+            let _pending = PendingException::set_aside(py);
             let warned = self.warn(py);
             let released = self.release_forgotten(py, &socket, server);
             // What went together with the transport may have been emptied before it: it can't be told any more, and
@@ -157,9 +158,6 @@ impl Drop for SocketTransport {
                 if let Err(error) = result {
                     error.write_unraisable(py, None);
                 }
-            }
-            if let Some(pending) = pending {
-                pending.restore(py);
             }
         });
     }

@@ -53,8 +53,8 @@ pub(crate) struct Core {
     tasks: RefCell<Slab<LiveTask>>,
     blocking_pool: BlockingPool,
     clock: Clock,
-    /// It runs, or it is the guest of another loop: what waits for its reactor or its timers may be woken.
-    is_driven: Cell<bool>,
+    /// It is being run, if maybe with another one in its place for the moment. A guest never is: its host runs.
+    is_running: Cell<bool>,
 }
 
 /// Names a task that isn't done.
@@ -90,7 +90,7 @@ impl Core {
             tasks: RefCell::default(),
             blocking_pool: BlockingPool::new(),
             clock,
-            is_driven: Cell::new(false),
+            is_running: Cell::new(false),
         }))
     }
 
@@ -112,7 +112,7 @@ impl Core {
             Some(_) => Err(io::Error::other("an event loop is running on this thread already")),
             running => {
                 *running = Some(Rc::clone(self));
-                self.is_driven.set(true);
+                self.is_running.set(true);
                 Ok(Entered(Rc::clone(self)))
             }
         });
@@ -126,14 +126,13 @@ impl Core {
         InPlace { outer: outer.ok().flatten() }
     }
 
-    /// Another loop drives this one from now on, or doesn't any more.
-    pub(super) fn set_driven(&self, is_driven: bool) {
-        self.is_driven.set(is_driven);
-    }
-
-    /// Whether what waits for this loop can be woken by it.
+    /// Whether what waits for this loop, on this thread, can be woken by it. A guest is entered when it has a turn, and when
+    /// its host polls.
     pub(crate) fn is_driven(&self) -> bool {
-        self.is_driven.get()
+        let is_current = |running: &RefCell<Option<Rc<Self>>>| {
+            running.borrow().as_ref().is_some_and(|core| std::ptr::eq(Rc::as_ptr(core), self))
+        };
+        self.is_running.get() || RUNNING.try_with(is_current).unwrap_or(false)
     }
 
     pub(crate) fn remote(&self) -> &Arc<Remote> {
@@ -248,7 +247,7 @@ impl Drop for Entered {
         // A loop that was entered by what ends the thread has left already.
         let left = RUNNING.try_with(RefCell::take);
         drop(left);
-        self.0.is_driven.set(false);
+        self.0.is_running.set(false);
     }
 }
 

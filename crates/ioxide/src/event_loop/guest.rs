@@ -73,7 +73,6 @@ impl Guest {
     pub fn new(clock: impl Fn() -> Nanoseconds + 'static) -> io::Result<Self> {
         let core = Core::with_clock(Clock::new(clock))?;
         core.reactor.waker().stay_asleep();
-        core.set_driven(true);
         Ok(Self { core, events: Cell::new(Some(Events::new())) })
     }
 
@@ -172,7 +171,6 @@ impl Drop for Guest {
     fn drop(&mut self) {
         let _entered = self.enter();
         self.core.close();
-        self.core.set_driven(false);
     }
 }
 

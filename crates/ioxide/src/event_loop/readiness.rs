@@ -185,6 +185,14 @@ impl Line {
     fn put(&mut self, ticket: Ticket, waker: Waker) -> Option<Waker> {
         match &mut self.first {
             Some((first, known)) if *first == ticket => Some(std::mem::replace(known, waker)),
+            // Somebody came while the line was empty, and this one was there before.
+            Some((first, _)) if *first > ticket => {
+                let former = self.others.remove(&ticket);
+                if let Some((later, its)) = self.first.replace((ticket, waker)) {
+                    self.others.insert(later, its);
+                }
+                former
+            }
             None if self.others.is_empty() => {
                 self.first = Some((ticket, waker));
                 None

@@ -9,6 +9,9 @@ use std::sync::Arc;
 
 use crate::task::spawn_blocking;
 
+/// How many bytes one read gives at most.
+const MOST_AT_ONCE: usize = 16 << 20;
+
 /// An open file. The kernel keeps one position for it, which reads and writes move.
 ///
 /// It is closed, which seldom blocks, where its last operation ends.
@@ -73,7 +76,7 @@ impl File {
         Ok(spawn_blocking(move || options.open(path)).await??.into())
     }
 
-    /// Reads up to `most` bytes from the position on. None is the end of the file.
+    /// Reads up to `most` bytes from the position on, and at most 16 MiB. None is the end of the file.
     ///
     /// # Errors
     /// What `read(2)` gives.
@@ -82,7 +85,8 @@ impl File {
     /// What is given up goes on: the position moves, and the bytes are lost.
     pub async fn read(&self, most: usize) -> io::Result<Vec<u8>> {
         self.with(move |mut file| {
-            let mut buffer = vec![0; most];
+            // A number without meaning, such as the greatest, takes no memory.
+            let mut buffer = vec![0; most.min(MOST_AT_ONCE)];
             let count = file.read(&mut buffer)?;
             buffer.truncate(count);
             Ok(buffer)

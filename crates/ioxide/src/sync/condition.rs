@@ -127,11 +127,7 @@ impl Condition {
     /// changed.notify(&lock.try_acquire().unwrap(), 1);
     /// ```
     pub fn notify<T>(&self, _guard: &LockGuard<'_, T>, count: usize) {
-        for _ in 0..count.min(self.wait_list.waiting()) {
-            if !self.wait_list.grant_first() {
-                break;
-            }
-        }
+        self.wait_list.grant(count);
     }
 
     /// Wakes all who wait.

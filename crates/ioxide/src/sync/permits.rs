@@ -8,6 +8,7 @@ use std::cell::Cell;
 
 use super::wait_list::{Awaited, Outcome, Unused, WaitList, Waiter};
 use crate::task::yield_now;
+use crate::waking::WakeAll;
 
 /// A number of permits, and those who wait for one.
 #[derive(Debug)]
@@ -77,9 +78,9 @@ impl Permits {
     }
 
     /// Sends away all who wait, and all who would have to wait from now on.
-    pub(super) fn close(&self) {
+    pub(super) fn close(&self, waking: &mut WakeAll) {
         self.is_closed.set(true);
-        self.wait_list.refuse_all();
+        self.wait_list.refuse_all_with(waking);
     }
 
     /// Takes all free permits away.

@@ -112,31 +112,42 @@ impl WaitList {
         true
     }
 
+    /// Grants to so many, the first in line, what they wait for.
+    pub(super) fn grant(&self, count: usize) {
+        let mut waking = WakeAll::default();
+        self.end(count, |place| Outcome::Granted { place }, &mut waking);
+        waking.finish();
+    }
+
     /// Grants to all in line what they wait for.
     pub(super) fn grant_all(&self) {
-        self.end_all(|place| Outcome::Granted { place });
+        self.grant(usize::MAX);
     }
 
     /// Ends the wait of all in line for good.
     pub(super) fn refuse_all(&self) {
-        self.end_all(|_| Outcome::Refused);
+        let mut waking = WakeAll::default();
+        self.refuse_all_with(&mut waking);
+        waking.finish();
+    }
+
+    /// As [`WaitList::refuse_all`], for one who has others to wake, too.
+    pub(super) fn refuse_all_with(&self, waking: &mut WakeAll) {
+        self.end(usize::MAX, |_| Outcome::Refused, waking);
     }
 
     /// All are ended before the first is woken: who enters the line from a wake-up isn't among them.
-    fn end_all(&self, outcome: impl Fn(usize) -> Outcome) {
+    fn end(&self, count: usize, outcome: impl Fn(usize) -> Outcome, waking: &mut WakeAll) {
         let mut wakers = Vec::new();
         let mut nodes = self.nodes.borrow_mut();
-        let mut place = 0;
-        while let Some(waker) = nodes.end_first(outcome(place)) {
+        for place in 0..count {
+            let Some(waker) = nodes.end_first(outcome(place)) else { break };
             wakers.extend(waker);
-            place += 1;
         }
         drop(nodes);
-        let mut all = WakeAll::default();
         for waker in wakers {
-            all.wake(waker);
+            waking.wake(waker);
         }
-        all.finish();
     }
 
     fn poll(&self, key: usize, waker: &Waker) -> Poll<Outcome> {

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Wake, Waker};
 
-use ioxide::sync::{Barrier, BrokenBarrier, Condition, Event, Lock, Semaphore};
+use ioxide::sync::{Barrier, BrokenBarrier, Condition, Event, Lock, Queue, Semaphore};
 use ioxide::{run, spawn, yield_now};
 
 use crate::by_hand::{ByHand, by_hand};
@@ -171,20 +171,48 @@ fn all_who_are_notified_go_on_though_one_of_them_is_dropped_while_it_waits_for_t
     assert!(!lock.is_locked());
 }
 
+struct Panics;
+
+impl Wake for Panics {
+    fn wake(self: Arc<Self>) {
+        panic!("a panic on purpose");
+    }
+}
+
+/// Has a future wait with a waker that panics.
+fn wait_with_panics<T>(future: &mut ByHand<'_, T>) {
+    assert!(future.poll_with(&Waker::from(Arc::new(Panics))).is_pending());
+}
+
 #[test]
 fn all_who_wait_for_an_event_are_woken_though_the_first_waker_panics() {
-    struct Panics;
-    impl Wake for Panics {
-        fn wake(self: Arc<Self>) {
-            panic!("a panic on purpose");
-        }
-    }
     let event = Event::new();
     let mut first = by_hand(event.wait());
-    assert!(first.poll_with(&Waker::from(Arc::new(Panics))).is_pending());
+    wait_with_panics(&mut first);
     let second = by_hand(event.wait()).assert_pending();
     catch_unwind(AssertUnwindSafe(|| event.set())).unwrap_err();
     assert!(second.is_woken());
     first.assert_ready();
     second.assert_ready();
+}
+
+#[test]
+fn all_who_are_notified_are_woken_though_the_first_waker_panics() {
+    let (lock, condition) = (Lock::new(()), Condition::new());
+    let mut first = by_hand(condition.wait(lock.try_acquire().unwrap()));
+    wait_with_panics(&mut first);
+    let second = by_hand(condition.wait(lock.try_acquire().unwrap())).assert_pending();
+    let guard = lock.try_acquire().unwrap();
+    catch_unwind(AssertUnwindSafe(|| condition.notify(&guard, 2))).unwrap_err();
+    assert!(second.is_woken());
+}
+
+#[test]
+fn a_queue_that_is_shut_down_tells_both_sides_though_a_waker_panics() {
+    let queue = Queue::bounded(1);
+    let mut getting = by_hand(queue.get());
+    wait_with_panics(&mut getting);
+    catch_unwind(AssertUnwindSafe(|| queue.shutdown())).unwrap_err();
+    getting.assert_ready().unwrap_err();
+    by_hand(queue.put(1)).assert_ready().unwrap_err();
 }

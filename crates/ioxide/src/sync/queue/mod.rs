@@ -17,6 +17,7 @@ pub use store::{Fifo, Lifo, Priority, Store};
 use super::event::Event;
 use super::permits::{Closed, Permits};
 use crate::task::yield_now;
+use crate::waking::WakeAll;
 
 /// A queue that gives items in the order in which they were put.
 ///
@@ -309,10 +310,12 @@ impl<S: Store> QueueOf<S> {
     /// ```
     pub fn shutdown(&self) {
         self.is_shut_down.set(true);
-        self.items.close();
+        let mut waking = WakeAll::default();
+        self.items.close(&mut waking);
         if let Some(places) = &self.places {
-            places.close();
+            places.close(&mut waking);
         }
+        waking.finish();
     }
 
     /// Shuts the queue down and drops what is in it, work that nobody has to do any more.
