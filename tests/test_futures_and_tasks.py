@@ -421,3 +421,29 @@ def test_a_plain_generator_that_yields_a_future_or_nothing_can_be_awaited(run: R
         return await Two()
 
     assert run(main()) == 2
+
+
+def test_an_exception_that_could_not_be_told_to_anybody_is_not_reported_again(
+    loop: Loop, reports: list[dict[str, Any]]
+) -> None:
+    future = loop.create_future()
+    future.add_done_callback(print)
+    loop.close()
+    with pytest.raises(RuntimeError, match="Event loop is closed"):
+        future.set_exception(ValueError())
+    assert not future._log_traceback
+    del future
+    gc.collect()
+    assert reports == []
+
+
+def test_what_is_derived_from_stop_iteration_is_taken_as_the_python_takes_it(loop: Loop) -> None:
+    class Derived(StopIteration):
+        pass
+
+    future = loop.create_future()
+    # asyncio took it as it was until 3.11.8 and 3.12.2.
+    takes_it = sys.version_info < (3, 11, 8) or (3, 12) <= sys.version_info < (3, 12, 2)
+    future.set_exception(Derived(1))
+    exception = future.exception()
+    assert type(exception) is (Derived if takes_it else RuntimeError)

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from ioxide import _ioxide
+from small_coroutines import Run
 
 LOCKS: list[Any] = [asyncio.Lock, _ioxide.Lock]
 
@@ -99,3 +100,56 @@ def test_one_that_waits_as_the_interpreter_ends_says_nothing(waiting: str) -> No
     command = [sys.executable, "-W", "ignore::ResourceWarning", "-c", program]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_an_end_of_iteration_of_the_programs_is_not_taken_for_a_result(run: Run, kind: Any) -> None:
+    states = iter(())
+
+    async def main() -> None:
+        condition = kind.Condition()
+        async with condition:
+            with pytest.raises(RuntimeError, match=r"^coroutine raised StopIteration$") as raised:
+                await condition.wait_for(lambda: next(states) == "ready")
+            assert type(raised.value.__cause__) is StopIteration
+            assert raised.value.__context__ is raised.value.__cause__
+            # As a task, which has to end.
+            waiting = asyncio.ensure_future(condition.wait_for(lambda: next(states) == "ready"))
+            with pytest.raises(RuntimeError, match=r"^coroutine raised StopIteration$"):
+                await waiting
+
+    run(main())
+
+
+def test_a_coroutine_that_somebody_awaits_is_refused_to_another(run: Run, functions: Any) -> None:
+    async def main() -> list[Any]:
+        shared = functions.sleep(0, "result")
+
+        async def wait() -> Any:
+            return await shared
+
+        first, second = asyncio.ensure_future(wait()), asyncio.ensure_future(wait())
+        return await asyncio.gather(first, second, return_exceptions=True)
+
+    first, second = run(main())
+    assert (first, type(second), str(second)) == ("result", RuntimeError, "coroutine is being awaited already")
+
+
+@pytest.mark.filterwarnings("ignore:coroutine .* was never awaited:RuntimeWarning")
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="wait_for isn't native before 3.12")
+def test_coroutines_that_await_each_other_without_end_are_an_error(run: Run, functions: Any) -> None:
+    nested = functions.sleep(0)
+    for _ in range(5000):
+        nested = functions.wait_for(nested, None)
+    with pytest.raises(RecursionError, match="maximum recursion depth exceeded"):
+        run(nested)
+
+
+@pytest.mark.filterwarnings("ignore:coroutine .* was never awaited:RuntimeWarning")
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="wait_for isn't native before 3.12")
+def test_a_long_chain_of_coroutines_that_nobody_awaits_goes_without_a_deep_stack(functions: Any) -> None:
+    nested = functions.sleep(0)
+    alive = weakref.ref(nested)
+    for _ in range(50_000):
+        nested = functions.wait_for(nested, None)
+    del nested
+    assert alive() is None

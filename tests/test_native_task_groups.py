@@ -410,3 +410,27 @@ def test_a_closed_loop(group_class: Any, loop_factory: Callable[[], Loop]) -> No
     with pytest.raises(RuntimeError, match="Event loop is closed"):
         group.create_task(coroutine)
     coroutine.close()
+
+
+def test_what_is_cancelled_by_a_failure_sees_the_context_of_the_block(run: Run, group_class: Any) -> None:
+    where = contextvars.ContextVar("where", default="nowhere")
+    seen: list[str] = []
+
+    class Watching(asyncio.Future[None]):
+        def cancel(self, msg: Any = None) -> bool:
+            seen.append(where.get())
+            return super().cancel(msg)
+
+    async def wait() -> None:
+        await Watching()
+
+    async def main() -> None:
+        where.set("in the block")
+        with contextlib.suppress(ExceptionGroup):
+            async with group_class() as group:
+                group.create_task(wait())
+                group.create_task(fail())
+                await Watching()
+
+    run(main())
+    assert seen == ["in the block", "in the block"]

@@ -1,6 +1,6 @@
 //! Awaiting within a native coroutine: what `await` is to a coroutine in Python.
 
-use pyo3::exceptions::{PyGeneratorExit, PyRuntimeError};
+use pyo3::exceptions::{PyGeneratorExit, PyRuntimeError, PyStopIteration};
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 
@@ -35,6 +35,10 @@ impl Awaiting {
     /// What the awaited raises.
     pub fn resume<'py>(&self, py: Python<'py>, resumption: Resumption) -> PyResult<Step<'py>> {
         match (self, resumption) {
+            // As a generator would, which the exception ends.
+            (Self::Future(_), Resumption::Throw(error)) if error.is_instance_of::<PyStopIteration>(py) => {
+                error.value(py).getattr(pyo3::intern!(py, "value")).map(Step::Returned)
+            }
             (Self::Future(_), Resumption::Throw(error)) => Err(error),
             (Self::Future(future), Resumption::Next) => resume_future(future.bind(py)),
             (Self::Iterator(iterator), Resumption::Next) => {

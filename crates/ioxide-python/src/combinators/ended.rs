@@ -6,7 +6,7 @@ use pyo3::exceptions::PyStopIteration;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 
-use crate::cpython::coroutine::Sent;
+use crate::cpython::coroutine::{Awaitable, Sent};
 use crate::cpython::exception;
 use crate::cpython::shortcut::StepShortcut;
 
@@ -23,6 +23,12 @@ impl Ended {
         static SHARED: PyOnceLock<Py<Ended>> = PyOnceLock::new();
         let shared = SHARED.get_or_try_init(py, || Py::new(py, Self))?;
         Ok(shared.bind(py).clone().into_any())
+    }
+}
+
+impl Awaitable for Ended {
+    fn is_awaited(_slf: &Bound<'_, Self>) -> bool {
+        false
     }
 }
 

@@ -7,15 +7,18 @@
 //! States: *created*, *suspended* (it has yielded something to the task), *running* (the operation is on the stack, out of
 //! the cell), *finished*.
 
+use std::cell::Cell;
 use std::sync::OnceLock;
 
-use pyo3::exceptions::{PyGeneratorExit, PyRuntimeError, PyRuntimeWarning, PyStopIteration, PyTypeError, PyValueError};
+use pyo3::exceptions::{
+    PyGeneratorExit, PyRecursionError, PyRuntimeError, PyRuntimeWarning, PyStopIteration, PyTypeError, PyValueError,
+};
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 
 use super::operation::{Operation, Resumption, Step};
 use crate::cpython::attached_cell::AttachedCell;
-use crate::cpython::coroutine::{self, Sent};
+use crate::cpython::coroutine::{self, Awaitable, Sent};
 use crate::cpython::exception;
 use crate::cpython::finalizer::Finalize;
 use crate::cpython::free_list::{self, free_list};
@@ -67,6 +70,7 @@ impl NativeCoroutine {
             (State::Created(operation), Resumption::Throw(error)) => {
                 drop(self.state.replace(py, State::Finished));
                 drop(operation);
+                let error = if cfg!(Py_3_12) { error } else { exception::not_the_end_of_iteration(py, error) };
                 return Err(error);
             }
             (State::Created(operation) | State::Suspended(operation), resumption) => (operation, resumption),
@@ -76,7 +80,11 @@ impl NativeCoroutine {
                 return Err(PyRuntimeError::new_err("cannot reuse already awaited coroutine"));
             }
         };
-        let step = operation.resume(py, resumption);
+        let step = match Nesting::enter() {
+            Ok(_level) => operation.resume(py, resumption),
+            Err(error) => Err(error),
+        };
+        let step = step.map_err(|error| exception::not_the_end_of_iteration(py, error));
         let suspended = match step {
             Ok(Step::Yielded(_)) => State::Suspended(operation),
             Ok(Step::Returned(_)) | Err(_) => {
@@ -97,7 +105,41 @@ impl NativeCoroutine {
     }
 }
 
+/// Native coroutines that await one another are on the stack together, and each counts for as long as this lives.
+struct Nesting(());
+
+/// So many may be: the interpreter's own limit, unless a program has raised that. It counts frames of Python's, of which
+/// there is none here, and a stack holds some thousands of these.
+const MOST_NESTED: u32 = 1000;
+
+thread_local! {
+    static NESTED: Cell<u32> = const { Cell::new(0) };
+}
+
+impl Nesting {
+    fn enter() -> PyResult<Self> {
+        let nested = NESTED.get();
+        if nested == MOST_NESTED {
+            return Err(PyRecursionError::new_err("maximum recursion depth exceeded"));
+        }
+        NESTED.set(nested + 1);
+        Ok(Self(()))
+    }
+}
+
+impl Drop for Nesting {
+    fn drop(&mut self) {
+        NESTED.set(NESTED.get() - 1);
+    }
+}
+
 free_list!(NativeCoroutine);
+
+impl Awaitable for NativeCoroutine {
+    fn is_awaited(slf: &Bound<'_, Self>) -> bool {
+        slf.get().state.with(slf.py(), |state| matches!(state, State::Suspended(_)))
+    }
+}
 
 impl StepShortcut for NativeCoroutine {
     fn general() -> &'static OnceLock<pyo3::ffi::iternextfunc> {
@@ -189,7 +231,6 @@ impl NativeCoroutine {
             Ok(Step::Yielded(_)) => Err(PyRuntimeError::new_err("coroutine ignored GeneratorExit")),
             Ok(Step::Returned(_)) => Ok(()),
             Err(error) if error.is_instance_of::<PyGeneratorExit>(py) => Ok(()),
-            Err(error) if error.is_instance_of::<PyStopIteration>(py) => Ok(()),
             Err(error) => Err(error),
         }
     }

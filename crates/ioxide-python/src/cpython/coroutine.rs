@@ -85,17 +85,37 @@ pub fn awaitable_iterator<'py>(object: &Bound<'py, PyAny>) -> PyResult<Bound<'py
     Ok(iterator)
 }
 
-/// Has what the class's `__await__` and `__iter__` give be the object itself, without a call of ours to say so. The class
+/// A class of coroutines.
+pub trait Awaitable: PyClass {
+    /// Whether somebody awaits it already.
+    fn is_awaited(slf: &Bound<'_, Self>) -> bool;
+}
+
+/// Has what the class's `__await__` and `__iter__` give be the object itself, without a method's call to say so. The class
 /// needs these methods: they are what Python code finds.
-pub fn is_its_own_iterator<T: PyClass>(py: Python<'_>) {
+pub fn is_its_own_iterator<T: Awaitable>(py: Python<'_>) {
     // SAFETY: the type object lives as long as the interpreter. The module's initialisation calls this before there is an
     // instance, and holds the GIL.
     let class = unsafe { &mut *T::type_object_raw(py) };
     class.tp_iter = Some(ffi::PyObject_SelfIter);
     // SAFETY: as above; this is a part of the type object, or null.
     if let Some(methods) = unsafe { class.tp_as_async.as_mut() } {
-        methods.am_await = Some(ffi::PyObject_SelfIter);
+        methods.am_await = Some(await_itself::<T>);
     }
+}
+
+unsafe extern "C" fn await_itself<T: Awaitable>(object: *mut ffi::PyObject) -> *mut ffi::PyObject {
+    // SAFETY: the interpreter calls this on an attached thread.
+    let py = unsafe { Python::assume_attached() };
+    // SAFETY: and with a live object.
+    let coroutine = unsafe { Borrowed::from_ptr(py, object) };
+    // SAFETY: it is of the class, whose slot this is, or of one derived from it.
+    let coroutine = unsafe { coroutine.cast_unchecked::<T>() };
+    if T::is_awaited(&coroutine) {
+        PyRuntimeError::new_err("coroutine is being awaited already").restore(py);
+        return std::ptr::null_mut();
+    }
+    coroutine.to_owned().into_ptr().cast()
 }
 
 /// Whether asyncio takes an object for a coroutine.

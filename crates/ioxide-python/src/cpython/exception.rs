@@ -5,7 +5,7 @@
 use std::mem::offset_of;
 use std::ptr::null_mut;
 
-use pyo3::exceptions::{PyBaseException, PyDeprecationWarning, PyStopIteration, PyTypeError};
+use pyo3::exceptions::{PyBaseException, PyDeprecationWarning, PyRuntimeError, PyStopIteration, PyTypeError};
 use pyo3::ffi;
 use pyo3::prelude::*;
 #[cfg(Py_3_12)]
@@ -33,6 +33,17 @@ pub fn stop_iteration(value: &Bound<'_, PyAny>) -> PyResult<PyErr> {
     // Given as it is, a tuple would be taken for the arguments, and an exception for the error itself.
     let error = py.get_type::<PyStopIteration>().call1((value,))?;
     Ok(PyErr::from_value(error))
+}
+
+/// What a coroutine fails with: a `StopIteration` would be taken for its result. See PEP 479.
+pub fn not_the_end_of_iteration(py: Python<'_>, error: PyErr) -> PyErr {
+    if !error.is_instance_of::<PyStopIteration>(py) {
+        return error;
+    }
+    let raised = PyRuntimeError::new_err("coroutine raised StopIteration");
+    raised.set_context(py, Some(error.clone_ref(py)));
+    raised.set_cause(py, Some(error));
+    raised
 }
 
 /// Ends an iteration with a value, as the slot `tp_iternext` does that returns null then.

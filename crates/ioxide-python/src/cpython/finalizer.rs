@@ -64,47 +64,65 @@ unsafe extern "C" fn deallocate<T: Finalize>(object: *mut ffi::PyObject) {
     let dying = unsafe { Borrowed::from_ptr(py, object) };
     // SAFETY: this is the deallocation of the class `T`, which those that are derived from it come to as well.
     let dying = unsafe { dying.cast_unchecked::<T>() };
-    let is_quiet = T::has_nothing_to_do(&dying);
-    // SAFETY: the interpreter calls this with an object whose last reference has gone. For a class derived from `T` its
-    // finalizer has run by now, and isn't run again.
-    if !is_quiet && unsafe { ffi::PyObject_CallFinalizerFromDealloc(object) } < 0 {
-        return; // the finalizer has kept it
-    }
-    let original = *T::deallocation().get().expect("put there when this function was");
+    let dying = Dying {
+        object,
+        free: *T::deallocation().get().expect("put there when this function was"),
+        has_finalizer: !T::has_nothing_to_do(&dying),
+    };
     if DEPTH.get() >= MAX_DEPTH {
         // SAFETY: the object is alive but for its references, and was made by an allocator that has the collector's
         // header. Untracked, nobody finds it any more until it is freed.
         unsafe { ffi::PyObject_GC_UnTrack(object.cast()) };
-        DEFERRED.with_borrow_mut(|deferred| deferred.push((object, original)));
+        DEFERRED.with_borrow_mut(|deferred| deferred.push(dying));
         HAS_DEFERRED.set(true);
         return;
     }
     DEPTH.set(DEPTH.get() + 1);
-    // SAFETY: this is what the interpreter would have called.
-    unsafe { original(object) };
+    dying.end();
     DEPTH.set(DEPTH.get() - 1);
     if DEPTH.get() == 0 && HAS_DEFERRED.replace(false) {
-        free_deferred();
+        end_deferred();
     }
 }
 
-/// So many objects are freed each within the other. A chain of futures, each the result of the next, would otherwise need
-/// as much stack as it is long.
+/// An object whose last reference has gone.
+struct Dying {
+    object: *mut ffi::PyObject,
+    free: ffi::destructor,
+    has_finalizer: bool,
+}
+
+impl Dying {
+    fn end(self) {
+        // SAFETY: `deallocate` was called with the object, whose last reference has gone; a thread that does this is
+        // attached. For a class derived from the one that the finalizer is of, that has run by now, and isn't run again.
+        if self.has_finalizer && unsafe { ffi::PyObject_CallFinalizerFromDealloc(self.object) } < 0 {
+            return; // the finalizer has kept it
+        }
+        // SAFETY: this is what the interpreter would have called.
+        unsafe { (self.free)(self.object) };
+    }
+}
+
+/// So many objects end each within the other. A chain of futures, each the result of the next, or of coroutines of which
+/// each awaits the next, would otherwise need as much stack as it is long.
 const MAX_DEPTH: u32 = 50;
 
 thread_local! {
     static DEPTH: Cell<u32> = const { Cell::new(0) };
     static HAS_DEFERRED: Cell<bool> = const { Cell::new(false) };
-    /// Objects whose last reference has gone, and what frees them.
-    static DEFERRED: RefCell<Vec<(*mut ffi::PyObject, ffi::destructor)>> = const { RefCell::new(Vec::new()) };
+    static DEFERRED: RefCell<Vec<Dying>> = const { RefCell::new(Vec::new()) };
 }
 
-fn free_deferred() {
-    while let Some((object, original)) = DEFERRED.with_borrow_mut(Vec::pop) {
+/// Ends what was put off by `deallocate`, below on this stack.
+fn end_deferred() {
+    while let Some(dying) = DEFERRED.with_borrow_mut(Vec::pop) {
         DEPTH.set(1);
-        // SAFETY: the object was put off by `deallocate`, on this thread, below on this stack, so that the thread is
-        // attached; and it was taken out of the list, so that this happens once.
-        unsafe { original(object) };
+        if dying.has_finalizer {
+            // SAFETY: the object is whole, and was untracked when it was put off. A finalizer may keep it.
+            unsafe { ffi::PyObject_GC_Track(dying.object.cast()) };
+        }
+        dying.end();
         DEPTH.set(0);
     }
 }

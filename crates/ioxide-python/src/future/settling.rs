@@ -130,13 +130,17 @@ impl Future {
                 return Some(outcome);
             }
             state.outcome = outcome;
-            state.log_traceback = log_traceback;
             None
         });
         if refused.is_some() {
             return Err(invalid_state(py, "invalid state")?);
         }
-        Self::schedule_callbacks(slf)
+        Self::schedule_callbacks(slf)?;
+        if log_traceback {
+            // Not before: who is told that it failed needn't be told again.
+            future.state.with(py, |state| state.log_traceback = true);
+        }
+        Ok(())
     }
 
     /// Cancels the future, if it is pending. Returns whether it was.
@@ -205,10 +209,12 @@ fn normalise<'py>(exception: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyBaseEx
         return Ok(instance);
     }
     let message = "StopIteration interacts badly with generators and cannot be raised into a Future";
-    // Refused by asyncio up to 3.11.7 and 3.12.1, replaced by what a generator would make of it since.
+    // Refused by asyncio up to 3.11.7 and 3.12.1, where what is derived from it isn't; replaced by what a generator would
+    // make of it since.
     let version = py.version_info();
     if version < (3, 11, 8) || (version >= (3, 12) && version < (3, 12, 2)) {
-        return Err(PyTypeError::new_err(message));
+        let is_it = instance.is_exact_instance_of::<PyStopIteration>();
+        return if is_it { Err(PyTypeError::new_err(message)) } else { Ok(instance) };
     }
     let replacement = PyRuntimeError::new_err(message).into_value(py).into_bound(py);
     replacement.setattr("__cause__", &instance)?;

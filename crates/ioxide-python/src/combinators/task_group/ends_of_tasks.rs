@@ -6,7 +6,9 @@ use pyo3::types::{PyDict, PyList, PySet};
 
 use super::TaskGroup;
 use crate::combinators::{any_future, awaiting_task};
+use crate::cpython::context;
 use crate::future::{self, Future, Outlook};
+use crate::task::Task;
 
 impl TaskGroup {
     /// A task has ended: notes its failure, if it is one. The first failure cancels the other tasks and the parent task.
@@ -34,7 +36,25 @@ impl TaskGroup {
         group.add_error(exception)?;
         Self::note_base_error(slf, exception)?;
         let parent = group.read(py, |state| &state.parent_task);
-        if any_future::is_done(&parent)? {
+        // Whatever is cancelled may be the program's, and look at a context variable.
+        match parent.cast_exact::<Task>() {
+            Ok(native) => {
+                let context = context::copy(&native.get().context(py))?;
+                context::run_in(context.bind(py), || Self::end_early(slf, &parent, task, exception))
+            }
+            Err(_) => Self::end_early(slf, &parent, task, exception),
+        }
+    }
+
+    fn end_early(
+        slf: &Bound<'_, Self>,
+        parent: &Bound<'_, PyAny>,
+        task: &Bound<'_, PyAny>,
+        exception: &Bound<'_, PyAny>,
+    ) -> PyResult<()> {
+        let py = slf.py();
+        let group = slf.get();
+        if any_future::is_done(parent)? {
             return Self::report_orphan(slf, task, exception);
         }
         if group.state.with(py, |state| state.aborting || state.parent_cancel_requested) {
@@ -43,7 +63,7 @@ impl TaskGroup {
         slf.call_method0(pyo3::intern!(py, "_abort"))?;
         // The end of the block takes this request back.
         group.state.with(py, |state| state.parent_cancel_requested = true);
-        cancel(&parent)
+        cancel(parent)
     }
 
     /// An error is raised with the others.
