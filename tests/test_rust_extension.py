@@ -89,7 +89,10 @@ def test_a_coroutine_that_goes_while_a_panic_is_on_its_way_leaves_that_alone(run
     dropped: list[int] = []
 
     async def main() -> None:
-        with pytest.warns(RuntimeWarning, match="never awaited"), pytest.raises(BaseException) as raised:
+        with (
+            pytest.warns(RuntimeWarning, match="never awaited"),
+            pytest.raises(BaseException, match="on purpose") as raised,
+        ):
             # The coroutine goes with the frame's stack, when the second argument has raised.
             await asyncio.gather(rust.wait_for_ever(lambda: dropped.append(1)), rust.panic_at_once())
         assert type(raised.value).__name__ == "PanicException"
