@@ -54,6 +54,7 @@ pub mod fs;
 pub mod hyper;
 pub mod mailbox;
 pub mod net;
+mod panics;
 pub mod process;
 pub mod reactor;
 pub mod ready;

@@ -1,9 +1,10 @@
 //! Waking those who wait together, of whom none is to suffer from another's waker that panics.
 
 use std::any::Any;
-use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::task::Waker;
+
+use crate::panics::contain;
 
 /// Wakes one after the other, and keeps what the first of them panics with until all are woken.
 #[derive(Default)]
@@ -16,8 +17,7 @@ impl WakeAll {
         if let Err(panic) = catch_unwind(AssertUnwindSafe(|| waker.wake())) {
             match self.panic {
                 None => self.panic = Some(panic),
-                // A payload may panic as it is dropped.
-                Some(_) => mem::forget(panic),
+                Some(_) => contain(|| drop(panic)),
             }
         }
     }

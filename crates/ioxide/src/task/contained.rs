@@ -3,20 +3,11 @@
 //! `async-task` aborts the process when a result, or what a future holds, panics as the cell drops it. The hook has told
 //! of such a panic, and there is nobody to hand it to: it ends here.
 
-use std::mem;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use crate::panics::contain;
 
 /// A value that doesn't panic as it is dropped.
 #[derive(Debug)]
 pub(super) struct Contained<T>(Option<T>);
-
-/// Does what may panic, and goes on if it does.
-pub(super) fn contain(action: impl FnOnce()) {
-    if let Err(panic) = catch_unwind(AssertUnwindSafe(action)) {
-        // That may panic as it is dropped, too.
-        mem::forget(panic);
-    }
-}
 
 impl<T> Contained<T> {
     pub(super) fn new(value: T) -> Self {

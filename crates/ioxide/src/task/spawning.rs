@@ -8,9 +8,10 @@ use std::task::{Context, Poll, ready};
 
 use pin_project_lite::pin_project;
 
-use super::contained::{Contained, contain};
+use super::contained::Contained;
 use super::{State, Task};
 use crate::event_loop::{Core, Item, TaskKey};
+use crate::panics::contain;
 
 /// Makes a task of `future` on the running loop: asyncio's `create_task`. It takes its first step in the loop's next
 /// turn.
