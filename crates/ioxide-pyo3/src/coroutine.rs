@@ -242,6 +242,7 @@ fn no_end_of_iteration(py: Python<'_>, error: PyErr) -> PyErr {
         return error;
     }
     let raised = PyRuntimeError::new_err("coroutine raised StopIteration");
+    raised.set_context(py, Some(error.clone_ref(py)));
     raised.set_cause(py, Some(error));
     raised
 }
